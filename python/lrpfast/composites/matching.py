@@ -1,0 +1,146 @@
+"""Which layers a composite's entry speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lrpfast.model.layers import Kind
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """What a composite may ask of a layer.
+
+    `depth` counts the weighted layers (conv and dense) from the input, 0 the first, and `depths` is their number; a
+    layer without weights has the depth of the weighted one before it. `first` is true for a weighted layer that no other
+    weighted layer comes before, `last` for one that none comes after.
+    """
+
+    name: str
+    operator: str
+    kind: Kind
+    first: bool
+    last: bool
+    depth: int
+    depths: int
+
+
+class Match:
+    """Base of all conditions; ``&`` joins two, ``~`` negates one."""
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        raise NotImplementedError
+
+    def __and__(self, other: Match) -> Match:
+        return Both(self, other)
+
+    def __invert__(self) -> Match:
+        return Not(self)
+
+
+@dataclass(frozen=True)
+class Both(Match):
+    """Both conditions hold."""
+
+    left: Match
+    right: Match
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return self.left(layer) and self.right(layer)
+
+    def __str__(self) -> str:
+        return f"{self.left} and {self.right}"
+
+
+@dataclass(frozen=True)
+class Not(Match):
+    """The condition does not hold."""
+
+    condition: Match
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return not self.condition(layer)
+
+    def __str__(self) -> str:
+        return f"not {self.condition}"
+
+
+@dataclass(frozen=True, init=False)
+class OfKind(Match):
+    """Layers of these kinds: conv, dense, affine, activation, sum, average, max, routing."""
+
+    kinds: tuple[Kind, ...]
+
+    def __init__(self, *kinds: Kind) -> None:
+        object.__setattr__(self, "kinds", kinds)
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return layer.kind in self.kinds
+
+    def __str__(self) -> str:
+        return ", ".join(self.kinds)
+
+
+@dataclass(frozen=True)
+class Named(Match):
+    """Layers whose name matches a pattern with the wildcards of a shell, such as ``"features.*"``."""
+
+    pattern: str
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return fnmatchcase(layer.name, self.pattern)
+
+    def __str__(self) -> str:
+        return f"named {self.pattern}"
+
+
+@dataclass(frozen=True)
+class First(Match):
+    """Weighted layers that read the input before any other weighted layer."""
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return layer.first
+
+    def __str__(self) -> str:
+        return "first layer"
+
+
+@dataclass(frozen=True)
+class Last(Match):
+    """Weighted layers after which no other weighted layer comes."""
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return layer.last
+
+    def __str__(self) -> str:
+        return "last layer"
+
+
+@dataclass(frozen=True)
+class Depth(Match):
+    """Layers from depth `start` up to, not including, `stop`; negative counts from the last, None means the end."""
+
+    start: int = 0
+    stop: int | None = None
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        start, stop, _ = slice(self.start, self.stop).indices(layer.depths)
+        return start <= layer.depth < stop
+
+    def __str__(self) -> str:
+        return f"depth {self.start}:{'' if self.stop is None else self.stop}"
+
+
+@dataclass(frozen=True)
+class Where(Match):
+    """Layers for which a function of the `LayerInfo` is true."""
+
+    predicate: Callable[[LayerInfo], bool]
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return bool(self.predicate(layer))
+
+    def __str__(self) -> str:
+        return f"where {getattr(self.predicate, '__name__', self.predicate)}"

@@ -1,0 +1,76 @@
+"""What a network is: nodes in an order in which each comes after those it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from lrpfast.errors import ModelError
+from lrpfast.model.layers import Layer, Shape
+
+
+@dataclass(frozen=True)
+class Node:
+    """One layer at its place: `inputs` and `output` are names of values, `operator` is what the file called it."""
+
+    name: str
+    operator: str
+    layer: Layer
+    inputs: tuple[str, ...]
+    output: str
+
+    def __str__(self) -> str:
+        return f"node '{self.name}' ({self.operator})"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A feed-forward network from one input to one output.
+
+    `input_shape` is that of one sample, with None for an axis of free size. `input_permutation` reorders the axes of
+    a sample of the caller before the first node sees it (empty: as it is), for models that begin with a transpose.
+    """
+
+    input: str
+    input_shape: tuple[int | None, ...]
+    nodes: tuple[Node, ...]
+    output: str
+    input_permutation: Shape = ()
+
+    @cached_property
+    def producers(self) -> dict[str, Node]:
+        """The node that computes each value (the graph's input has none)."""
+        return {node.output: node for node in self.nodes}
+
+    @cached_property
+    def consumers(self) -> dict[str, tuple[Node, ...]]:
+        """The nodes that read each value, in order."""
+        readers: dict[str, tuple[Node, ...]] = {name: () for name in (self.input, *self.producers)}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                readers[name] += (node,)
+        return readers
+
+    def permuted(self, shape: Shape) -> Shape:
+        """Shape of a caller's sample as the first node sees it."""
+        return tuple(shape[axis] for axis in self.input_permutation) if self.input_permutation else shape
+
+    def shapes(self, sample_shape: Shape) -> dict[str, Shape]:
+        """Shape of every value for a sample of the caller's `sample_shape`; raises ModelError where it cannot be."""
+        shapes = {self.input: self.permuted(sample_shape)}
+        for node in self.nodes:
+            inputs = [shapes[name] for name in node.inputs]
+            shape = node.layer.output_shape(*inputs)
+            if any(size < 1 for size in shape):
+                given = " and ".join(map(str, inputs))
+                raise ModelError(
+                    f"{node} gives an empty output {shape} for input {given}: the input {sample_shape} of the "
+                    f"model is too small for it; give a larger one."
+                )
+            shapes[node.output] = shape
+        return shapes
+
+    def rewritten(self, nodes: Iterable[Node]) -> Graph:
+        """The same graph with other nodes."""
+        return replace(self, nodes=tuple(nodes))

@@ -1,0 +1,24 @@
+"""Pass and Gradient: rules without a denominator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lrpfast.model.layers import Kind
+from lrpfast.rules.rule import Rule
+
+
+@dataclass(frozen=True)
+class Pass(Rule):
+    """Hand relevance down unchanged: ``R = R'``, for layers that keep the shape."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"activation", "affine"})
+    formula: ClassVar[str] = "R"
+
+
+@dataclass(frozen=True)
+class Gradient(Rule):
+    """Multiply by the transposed Jacobian: ``R = J'R'``. Max pooling hands all to the winner, routing moves values."""
+
+    formula: ClassVar[str] = "J'R"
