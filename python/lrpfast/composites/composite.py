@@ -33,11 +33,13 @@ class Composite:
     name : str
         Shown in tables and captions.
     entries : sequence of (condition, rule)
-        A condition is a kind of layer as a string, or one of the conditions of `lrpfast.composites`: `OfKind`,
-        `Named`, `First`, `Last`, `Depth`, `Where`, joined by ``&`` and negated by ``~``. Layers without weights that
-        no entry speaks of get: activation and affine `Pass`, sum and average `Norm`, max pooling its winner.
+        A condition is a kind of layer as a string, or one of the conditions of `lrpfast.composites`:
+        `OfKind`, `Named`, `First`, `Last`, `Depth`, `Where`, joined by ``&`` and negated by ``~``. Layers
+        without weights that no entry speaks of get: activation and affine `Pass`, sum and average `Norm`, max
+        pooling its winner.
     seed : {"score", "one"}
-        What a class index puts at the output: the class's score, so that relevance sums to it, or 1, as for gradients.
+        What a class index puts at the output: the class's score, so that relevance sums to it, or 1, as for
+        gradients.
     times_input : bool
         Multiply what arrives at the input by the input.
 
@@ -74,7 +76,9 @@ class Composite:
         if isinstance(condition, str):
             kinds = [kind for kind in KINDS if kind == condition]
             if not kinds:
-                raise CompositeError(f"{problem}: '{condition}' is no kind of layer; the kinds are {', '.join(KINDS)}.")
+                raise CompositeError(
+                    f"{problem}: '{condition}' is no kind of layer; the kinds are {', '.join(KINDS)}."
+                )
             condition = OfKind(*kinds)
         if not isinstance(condition, Match) or not isinstance(rule, Rule):
             raise CompositeError(f"{problem}; write for example ('conv', ZPlus()).")
@@ -99,5 +103,6 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
     rule = ("-" * width for width in widths)
     lines = [rows[0], tuple(rule), *rows[1:]]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )

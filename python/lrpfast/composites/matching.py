@@ -13,9 +13,9 @@ from lrpfast.model.layers import Kind
 class LayerInfo:
     """What a composite may ask of a layer.
 
-    `depth` counts the weighted layers (conv and dense) from the input, 0 the first, and `depths` is their number; a
-    layer without weights has the depth of the weighted one before it. `first` is true for a weighted layer that no other
-    weighted layer comes before, `last` for one that none comes after.
+    `depth` counts the weighted layers (conv and dense) from the input, 0 the first, and `depths` is their
+    number; a layer without weights has the depth of the weighted one before it. `first` is true for a
+    weighted layer that no other weighted layer comes before, `last` for one that none comes after.
     """
 
     name: str
@@ -120,7 +120,8 @@ class Last(Match):
 
 @dataclass(frozen=True)
 class Depth(Match):
-    """Layers from depth `start` up to, not including, `stop`; negative counts from the last, None means the end."""
+    """Layers from depth `start` up to, not including, `stop`; negative counts from the last, None means the
+    end."""
 
     start: int = 0
     stop: int | None = None

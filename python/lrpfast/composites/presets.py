@@ -1,8 +1,8 @@
 """The presets that the field knows by name.
 
-Sources: Kohlbrenner et al., *Towards Best Practice in Explaining Neural Network Decisions with LRP*, IJCNN 2020;
-Anders et al., *Software for Dataset-wide XAI*, 2021 (Zennit's names); Alber et al., *iNNvestigate Neural Networks!*, JMLR
-2019 (the presets A and B).
+Sources: Kohlbrenner et al., *Towards Best Practice in Explaining Neural Network Decisions with LRP*, IJCNN
+2020; Anders et al., *Software for Dataset-wide XAI*, 2021 (Zennit's names); Alber et al., *iNNvestigate
+Neural Networks!*, JMLR 2019 (the presets A and B).
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def EpsilonGammaBox(
     gamma: float = 0.25,
     stabilizer: float = 1e-6,
 ) -> Composite:
-    """Gamma for convolutions, Epsilon for dense layers, ZBox with the bounds of the input for the first convolution."""
+    """Gamma for convolutions, Epsilon for dense layers, ZBox with the input's bounds for the first convolution."""
     first = (First() & OfKind("conv"), ZBox(low, high, stabilizer))
     return _layered("epsilon_gamma_box", Gamma(gamma, stabilizer), Epsilon(epsilon), first)
 
@@ -169,10 +169,14 @@ def DeconvNet() -> Composite:
 @preset("guided_backprop")
 def GuidedBackprop() -> Composite:
     """The gradient with the signal clipped at every activation, and passed by active units alone."""
-    return Composite("guided_backprop", [("activation", ReLUGuidedBackprop()), (EVERYTHING, Gradient())], seed="one")
+    return Composite(
+        "guided_backprop", [("activation", ReLUGuidedBackprop()), (EVERYTHING, Gradient())], seed="one"
+    )
 
 
 @preset("beta_smooth")
 def BetaSmooth(beta: float = 10.0) -> Composite:
     """The gradient with every activation as smooth as a softplus."""
-    return Composite("beta_smooth", [("activation", ReLUBetaSmooth(beta)), (EVERYTHING, Gradient())], seed="one")
+    return Composite(
+        "beta_smooth", [("activation", ReLUBetaSmooth(beta)), (EVERYTHING, Gradient())], seed="one"
+    )

@@ -58,7 +58,11 @@ class Graph:
 
     def shapes(self, sample_shape: Shape) -> dict[str, Shape]:
         """Shape of every value for a sample of the caller's `sample_shape`; raises ModelError where it cannot be."""
-        shapes = {self.input: self.permuted(sample_shape)}
+        return self.inner_shapes(self.permuted(sample_shape))
+
+    def inner_shapes(self, sample_shape: Shape) -> dict[str, Shape]:
+        """The same for a sample as the first node sees it."""
+        shapes = {self.input: sample_shape}
         for node in self.nodes:
             inputs = [shapes[name] for name in node.inputs]
             shape = node.layer.output_shape(*inputs)
@@ -70,6 +74,12 @@ class Graph:
                 )
             shapes[node.output] = shape
         return shapes
+
+    @cached_property
+    def known_shapes(self) -> dict[str, Shape] | None:
+        """Shape of every value, None if the input has an axis of free size."""
+        sample = tuple(size for size in self.input_shape if size is not None)
+        return self.shapes(sample) if len(sample) == len(self.input_shape) else None
 
     def rewritten(self, nodes: Iterable[Node]) -> Graph:
         """The same graph with other nodes."""

@@ -28,8 +28,9 @@ class Gamma(LinearRule):
 
     References
     ----------
-    Montavon et al., *Layer-Wise Relevance Propagation: An Overview*, 2019; generalised to inputs of both signs in
-    Andeol et al., *Learning domain invariant representations by joint Wasserstein distance minimization*, 2023.
+    Montavon et al., *Layer-Wise Relevance Propagation: An Overview*, 2019; generalised to inputs of both
+    signs in Andeol et al., *Learning domain invariant representations by joint Wasserstein distance
+    minimization*, 2023.
     """
 
     formula: ClassVar[str] = "x+ . (P's + N't) + x- . (N's + P't),  P = W + gW+, N = W + gW-"

@@ -19,6 +19,7 @@ class Pass(Rule):
 
 @dataclass(frozen=True)
 class Gradient(Rule):
-    """Multiply by the transposed Jacobian: ``R = J'R'``. Max pooling hands all to the winner, routing moves values."""
+    """Multiply by the transposed Jacobian: ``R = J'R'``. Max pooling hands all to the winner, routing moves
+    values."""
 
     formula: ClassVar[str] = "J'R"

@@ -16,8 +16,8 @@ from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Group
 class ZBox(LinearRule):
     """Distribute relevance by contribution relative to the ends of the input's range.
 
-    ``s = R' / stab(W x - W+ l - W- h)``, ``R = x . W's - l . W+'s - h . W-'s``; the bias cancels and padding stays
-    zero in l and h.
+    ``s = R' / stab(W x - W+ l - W- h)``, ``R = x . W's - l . W+'s - h . W-'s``; the bias cancels and padding
+    stays zero in l and h.
 
     Parameters
     ----------

@@ -1,0 +1,90 @@
+// Dense convolution: output blocks of a panel at some pixels, summed over all input channels and taps in registers.
+//
+// Loop order: tiles of pixels; then input block, tap, channel within the block; innermost the tile, one multiply-add
+// per pixel and vector. A channel's weights for the whole panel are loaded once and used by every pixel of the tile,
+// each pixel's input is broadcast once and used by every vector of the panel.
+//
+// Tile: 6 pixels x 4 blocks with AVX-512 (24 accumulators, 4 weights of 32 registers), 6 x 2 vectors (one block) with
+// AVX2, 2 x 4 vectors with SSE; narrower panels take more pixels, so that enough independent sums are in flight to hide
+// the latency of the multiply-add. Pixels are given by offset, so a tile may run over the end of a row, and any stride,
+// dilation, kernel size, number of axes and the adjoint are the same loop over another list of taps.
+#include "vector.h"
+
+namespace lrpfast {
+namespace LRPFAST_ISA {
+namespace {
+
+template <int Pixels, int Panel>
+void tile(const ConvolutionTask& task, const long* in, const long* out) {
+  constexpr int kWidth = Panel * kVectors;
+  vec sums[Pixels][kWidth];
+  for (int i = 0; i < Pixels; ++i)
+    for (int q = 0; q < kWidth; ++q) sums[i][q] = vec{};
+  const float* block = task.input;
+  const float* weights = task.weights;
+  for (int b = 0; b < task.blocks; ++b) {
+    const int channels = b + 1 < task.blocks ? kBlock : task.last_channels;
+    const long tap_floats = static_cast<long>(channels) * Panel * kBlock;
+    for (int t = 0; t < task.tap_count; ++t) {
+      const float* x = block + task.taps[t].input;
+      const float* w = weights + task.taps[t].index * tap_floats;
+#pragma GCC unroll 1
+      for (int k = 0; k < channels; ++k, ++x, w += Panel * kBlock) {
+        vec row[kWidth];
+#pragma GCC unroll 16
+        for (int q = 0; q < kWidth; ++q) row[q] = load(w + q * kLanes);
+#pragma GCC unroll 16
+        for (int i = 0; i < Pixels; ++i) {
+          const vec value = splat(x[in[i]]);
+#pragma GCC unroll 16
+          for (int q = 0; q < kWidth; ++q) sums[i][q] += value * row[q];
+        }
+      }
+    }
+    block += task.input_block;
+    weights += task.kernel_taps * tap_floats;
+  }
+  for (int p = 0; p < Panel; ++p)
+    for (int i = 0; i < Pixels; ++i) {
+      float* target = task.output + p * task.output_block + out[i];
+      for (int v = 0; v < kVectors; ++v) {
+        vec sum = sums[i][p * kVectors + v];
+        if (task.bias) sum += load(task.bias + p * kBlock + v * kLanes);
+        if (task.accumulate) sum += load(target + v * kLanes);
+        store(target + v * kLanes, sum);
+      }
+    }
+}
+
+// Full tiles of `Pixels`, then ever smaller ones for the rest.
+template <int Pixels, int Panel>
+void tiles(const ConvolutionTask& task, const long* in, const long* out, int count) {
+  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels, Panel>(task, in, out);
+  if constexpr (Pixels > 1) {
+    if (count > 0) tiles<Pixels - 1, Panel>(task, in, out, count);
+  }
+}
+
+#if defined(__AVX512F__)
+constexpr int kWide = 6, kNarrow = 8;
+#elif defined(__AVX2__) || defined(__aarch64__)
+constexpr int kWide = 6, kNarrow = 6;
+#else
+constexpr int kWide = 2, kNarrow = 2;
+#endif
+
+}  // namespace
+
+void convolve(const ConvolutionTask& task) {
+  switch (task.panel) {
+#if defined(__AVX512F__)
+    case 4: return tiles<kWide, 4>(task, task.input_pixels, task.output_pixels, task.pixels);
+    case 3: return tiles<kNarrow, 3>(task, task.input_pixels, task.output_pixels, task.pixels);
+    case 2: return tiles<kNarrow, 2>(task, task.input_pixels, task.output_pixels, task.pixels);
+#endif
+    default: return tiles<kNarrow, 1>(task, task.input_pixels, task.output_pixels, task.pixels);
+  }
+}
+
+}  // namespace LRPFAST_ISA
+}  // namespace lrpfast

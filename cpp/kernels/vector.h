@@ -1,0 +1,34 @@
+// The widest vector of the instruction set that this copy of the file is compiled for.
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels.h"
+
+namespace lrpfast {
+namespace LRPFAST_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+constexpr int kVectors = kBlock / kLanes;  // vectors in a block of channels
+
+typedef float vec __attribute__((vector_size(4 * kLanes), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * kLanes), may_alias));
+
+inline vec load(const float* p) { return *reinterpret_cast<const vec*>(p); }
+inline void store(float* p, vec v) { *reinterpret_cast<vec*>(p) = v; }
+inline ivec load(const int32_t* p) { return *reinterpret_cast<const ivec*>(p); }
+inline void store(int32_t* p, ivec v) { *reinterpret_cast<ivec*>(p) = v; }
+inline vec splat(float x) { return x - vec{}; }
+inline vec positive(vec x) { return x > 0 ? x : vec{}; }
+inline vec negative(vec x) { return x < 0 ? x : vec{}; }
+
+}  // namespace
+}  // namespace LRPFAST_ISA
+}  // namespace lrpfast

@@ -1,0 +1,57 @@
+// Work shared among threads: independent tasks by number, in flush-to-zero mode.
+#pragma once
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
+namespace lrpfast {
+
+// Treats denormal numbers as zero while it lives, and restores the thread's mode after: relevance of deep networks
+// underflows, and arithmetic with denormals is many times slower.
+class FlushToZero {
+ public:
+#if defined(__SSE__)
+  FlushToZero() : mode_(_mm_getcsr()) { _mm_setcsr(mode_ | 0x8040); }
+  ~FlushToZero() { _mm_setcsr(mode_); }
+
+ private:
+  unsigned mode_;
+#elif defined(__aarch64__)
+  FlushToZero() {
+    asm volatile("mrs %0, fpcr" : "=r"(mode_));
+    asm volatile("msr fpcr, %0" : : "r"(mode_ | (1UL << 24)));
+  }
+  ~FlushToZero() { asm volatile("msr fpcr, %0" : : "r"(mode_)); }
+
+ private:
+  unsigned long mode_;
+#else
+  FlushToZero() {}
+#endif
+};
+
+// Calls task(i) for i in [0, count). Tasks must not depend on each other, so the result is the same for any number of
+// threads; 0 threads means as many as OpenMP would take.
+template <class Task>
+void parallel_for(int threads, long count, const Task& task) {
+#if defined(_OPENMP)
+  const int wanted = threads > 0 ? threads : omp_get_max_threads();
+  const int used = count < wanted ? static_cast<int>(count > 1 ? count : 1) : wanted;
+#pragma omp parallel num_threads(used) if (used > 1)
+  {
+    const FlushToZero mode;
+#pragma omp for schedule(dynamic)
+    for (long i = 0; i < count; ++i) task(i);
+  }
+#else
+  (void)threads;
+  const FlushToZero mode;
+  for (long i = 0; i < count; ++i) task(i);
+#endif
+}
+
+}  // namespace lrpfast

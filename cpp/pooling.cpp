@@ -1,0 +1,96 @@
+#include "pooling.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "dispatch.h"
+#include "parallel.h"
+
+namespace lrpfast {
+namespace {
+
+void check(const Tensor& map, const Tensor& windows) {
+  if (map.channels != windows.channels || map.samples != windows.samples)
+    throw std::invalid_argument("pool between maps that do not fit each other");
+}
+
+PoolTask task_for(const Window& window, const Tensor& map, const Tensor& windows, int plane, int row) {
+  PoolTask task{};
+  task.input_plane = static_cast<long>(map.plane_stride);
+  task.input_row = static_cast<long>(map.row_stride);
+  for (int axis = 0; axis < 3; ++axis) {
+    task.size[axis] = map.size[axis];
+    task.kernel[axis] = window.kernel[axis];
+    task.strides[axis] = window.strides[axis];
+    task.dilations[axis] = window.dilations[axis];
+  }
+  task.origin[0] = plane * window.strides[0] - window.before[0];
+  task.origin[1] = row * window.strides[1] - window.before[1];
+  task.origin[2] = -window.before[2];
+  task.windows = windows.size[2];
+  return task;
+}
+
+// Calls f(task, sample, block, plane, row) for every row of windows; windows of one map stay on one thread, because
+// overlapping ones add to the same elements.
+template <class F>
+void for_window_rows(const Window& window, const Tensor& map, const Tensor& windows, int threads, const F& f) {
+  parallel_for(threads, static_cast<long>(map.samples) * map.blocks, [&](long index) {
+    const std::int64_t sample = index / map.blocks, block = index % map.blocks;
+    for (int d = 0; d < windows.size[0]; ++d)
+      for (int h = 0; h < windows.size[1]; ++h) {
+        PoolTask task = task_for(window, map, windows, d, h);
+        task.input = map.at(sample, block);
+        f(task, sample, block, d, h);
+      }
+  });
+}
+
+std::int64_t first_window(const Tensor& windows, int plane, int row) {
+  return (static_cast<std::int64_t>(plane) * windows.size[1] + row) * windows.size[2];
+}
+
+}  // namespace
+
+void max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners, int threads) {
+  check(x, y);
+  check(x, winners);
+  if (y.size != winners.size) throw std::invalid_argument("max_pool: winners of another size than values");
+  const KernelTable& table = kernels();
+  for_window_rows(window, x, y, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+    table.max_pool(task, y.row(sample, block, d, h), reinterpret_cast<std::int32_t*>(winners.row(sample, block, d, h)));
+  });
+}
+
+void max_unpool(const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out, int threads) {
+  check(out, r);
+  if (r.size != winners.size || r.channels != winners.channels || r.samples % winners.samples != 0)
+    throw std::invalid_argument("max_unpool: winners do not fit the relevance");
+  const KernelTable& table = kernels();
+  const int explanations = r.samples / winners.samples;
+  out.fill(0, threads);
+  for_window_rows(window, out, r, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+    const float* won = winners.row(sample / explanations, block, d, h);
+    table.max_unpool(task, r.row(sample, block, d, h), reinterpret_cast<const std::int32_t*>(won),
+                     out.at(sample, block));
+  });
+}
+
+void sum_pool(const Window& window, const Tensor& x, const float* factors, const Tensor& y, int threads) {
+  check(x, y);
+  const KernelTable& table = kernels();
+  for_window_rows(window, x, y, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+    table.sum_pool(task, factors + first_window(y, d, h), y.row(sample, block, d, h));
+  });
+}
+
+void sum_unpool(const Window& window, const Tensor& s, const float* factors, const Tensor& out, int threads) {
+  check(out, s);
+  const KernelTable& table = kernels();
+  out.fill(0, threads);
+  for_window_rows(window, out, s, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+    table.sum_unpool(task, factors + first_window(s, d, h), s.row(sample, block, d, h), out.at(sample, block));
+  });
+}
+
+}  // namespace lrpfast

@@ -1,0 +1,37 @@
+"""lrpfast: Layer-wise Relevance Propagation for trained ONNX models, on CPU."""
+
+from importlib.metadata import version
+
+from lrpfast import composites, rules
+from lrpfast.attribution import Attribution
+from lrpfast.composites import Composite
+from lrpfast.errors import (
+    CompositeError,
+    InputError,
+    InputTypeError,
+    LRPError,
+    MissingExtraError,
+    ModelError,
+    UnsupportedError,
+)
+from lrpfast.lrp import LRP
+from lrpfast.model import Model, load
+
+__version__ = version("lrpfast")
+
+__all__ = [
+    "LRP",
+    "Attribution",
+    "Composite",
+    "CompositeError",
+    "InputError",
+    "InputTypeError",
+    "LRPError",
+    "MissingExtraError",
+    "Model",
+    "ModelError",
+    "UnsupportedError",
+    "composites",
+    "load",
+    "rules",
+]

@@ -1,0 +1,75 @@
+"""The account of relevance: what each layer received, handed down, and where the rest went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lrpfast.composites.composite import table
+
+Sums = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerAudit:
+    """Sums of relevance at one layer, per sample, shape (N,) or (N, T) for T explanations a sample.
+
+    `received` arrived at the layer's output; `handed_down` left for its inputs; `bias`, `stabilizer` and
+    `rule` are the shares that these absorbed: ``received = handed_down + bias + stabilizer + rule`` up to
+    rounding.
+    """
+
+    name: str
+    operator: str
+    rule_name: str
+    received: Sums
+    handed_down: Sums
+    bias: Sums
+    stabilizer: Sums
+    rule: Sums
+
+    @property
+    def rounding(self) -> Sums:
+        """What the other figures leave unexplained."""
+        return self.received - self.handed_down - self.bias - self.stabilizer - self.rule
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """One `LayerAudit` per layer, from the output to the input. Printed, it is a table of means over
+    samples."""
+
+    layers: tuple[LayerAudit, ...]
+
+    def __iter__(self) -> Iterator[LayerAudit]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, name: str) -> LayerAudit:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(
+            f"no layer is named {name!r}; the layers are {', '.join(layer.name for layer in self.layers)}"
+        )
+
+    def __str__(self) -> str:
+        rows = [
+            ("layer", "rule", "received", "handed down", "bias", "stabilizer", "rule absorbed", "rounding")
+        ]
+        for layer in self.layers:
+            parts = (
+                layer.received,
+                layer.handed_down,
+                layer.bias,
+                layer.stabilizer,
+                layer.rule,
+                layer.rounding,
+            )
+            rows.append((layer.name, layer.rule_name, *(f"{float(np.mean(part)):.4g}" for part in parts)))
+        return table(rows)

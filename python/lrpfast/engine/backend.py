@@ -1,0 +1,19 @@
+"""What the package asks of a backend."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from lrpfast.engine.audit import Audit
+from lrpfast.model.layers import Array
+
+
+class Backend(Protocol):
+    """Runs a plan forward, then relevance backward, any number of times and from any number of threads."""
+
+    def forward(self, x: Array) -> tuple[Array, Any]:
+        """Output (N, ...) of the batch `x` (N, ...) in the graph's layout, and what `relevance` needs of the
+        pass."""
+
+    def relevance(self, state: Any, seed: Array) -> tuple[Array, Audit]:
+        """Relevance (N, T, ...) of the input for a seed (N, T, ...) at the output, and the account of it."""

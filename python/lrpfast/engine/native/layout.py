@@ -1,0 +1,116 @@
+"""From a sample's shape to the core's blocked maps: channels, then plane, row and column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lrpfast import _native as core
+from lrpfast.errors import UnsupportedError
+from lrpfast.model.graph import Node
+from lrpfast.model.layers import Shape, Window
+
+Size3: TypeAlias = tuple[int, int, int]
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+BLOCK = 16
+NO_HALO: Size3 = (0, 0, 0)
+
+
+def size3(spatial: Shape, fill: int = 1) -> Size3:
+    """Spatial sizes as plane, row, column; missing axes in front become `fill`."""
+    plane, row, column = (fill,) * (3 - len(spatial)) + tuple(spatial)
+    return plane, row, column
+
+
+@dataclass(frozen=True)
+class Halo:
+    """Zeros that readers of a map need before and after it."""
+
+    before: Size3 = NO_HALO
+    after: Size3 = NO_HALO
+
+    def __or__(self, other: Halo) -> Halo:
+        return Halo(_larger(self.before, other.before), _larger(self.after, other.after))
+
+
+def _larger(one: Size3, other: Size3) -> Size3:
+    return max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2])
+
+
+@dataclass(frozen=True, eq=False)
+class Workshop:
+    """Where tensors come from: the engine's pool, and the number of threads that work on them (0: all)."""
+
+    pool: core.Pool
+    threads: int
+
+    def tensor(self, samples: int, shape: Shape, halo: Halo = Halo()) -> core.Tensor:  # noqa: B008  # immutable
+        """An uninitialised tensor for `samples` samples of `shape`."""
+        return core.Tensor(self.pool, samples, shape[0], size3(shape[1:]), halo.before, halo.after)
+
+    def loaded(self, values: npt.NDArray[np.floating], halo: Halo = Halo()) -> core.Tensor:  # noqa: B008
+        """A tensor that holds `values` (N, C, *spatial)."""
+        tensor = self.tensor(len(values), values.shape[1:], halo)
+        whole = values.astype(np.float32, copy=False).reshape(*values.shape[:2], *size3(values.shape[2:]))
+        tensor.load(whole, self.threads)
+        return tensor
+
+    def stored(self, tensor: core.Tensor, shape: Shape) -> Floats:
+        """The values of a tensor as (N, C, *spatial)."""
+        return tensor.store(self.threads).reshape(tensor.samples, *shape)
+
+
+def window3(window: Window, spatial: Shape) -> core.Window:
+    """The core's window for a map of that size."""
+    before = tuple(pad for pad, _ in window.pads_for(spatial))
+    return core.Window(size3(window.kernel), size3(window.strides), size3(window.dilations), size3(before, 0))
+
+
+def forward_halo(window: Window, spatial: Shape) -> Halo:
+    """Halo that a convolution's input needs."""
+    pads = window.pads_for(spatial)
+    return Halo(
+        size3(tuple(max(before, 0) for before, _ in pads), 0), size3(tuple(max(after, 0) for _, after in pads), 0)
+    )
+
+
+def adjoint_halo(window: Window, spatial: Shape) -> Halo:
+    """Halo that the adjoint needs around its input, the map of the convolution's outputs."""
+    before, after = [], []
+    out = window.output_size(spatial)
+    for axis, (size, (pad, _)) in enumerate(zip(spatial, window.pads_for(spatial), strict=True)):
+        stride, reach = window.strides[axis], window.extent(axis) - 1
+        before.append(max(-((pad - reach) // stride), 0))
+        after.append(max((size - 1 + pad) // stride - (out[axis] - 1), 0))
+    return Halo(size3(tuple(before), 0), size3(tuple(after), 0))
+
+
+def check_rank(node: Node, shape: Shape) -> None:
+    """Refuse values that the core's maps cannot hold."""
+    if not 1 <= len(shape) <= 4:
+        raise UnsupportedError(
+            f"{node} has a value of shape {shape} per sample; the native backend holds a channel axis and up to "
+            f"three more. Use backend='reference' for this model."
+        )
+
+
+def lanes(values: Floats) -> Floats:
+    """Values per channel, zeros behind the last, as the core wants them: a multiple of 16."""
+    padded = np.zeros(-(-len(values) // BLOCK) * BLOCK, np.float32)
+    padded[: len(values)] = values
+    return padded
+
+
+def per_channel(values: npt.NDArray[np.floating], shape: Shape, node: Node) -> Floats:
+    """A bias that broadcasts against a sample, as one value per channel."""
+    full = np.broadcast_to(values, shape).reshape(shape[0], -1)
+    if (full != full[:, :1]).any():
+        raise UnsupportedError(
+            f"{node} shifts each position differently, which rules with a denominator cannot account for in the "
+            f"native backend. Give it the rule Pass(), or use backend='reference'."
+        )
+    return full[:, 0].astype(np.float32)

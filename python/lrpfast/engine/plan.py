@@ -1,0 +1,224 @@
+"""The plan: graph and composite made into steps that a backend only has to follow.
+
+Each step is a node with its rule. For a rule made of terms the plan holds what is left of them after the
+algebra has used what the graph proves: after a ReLU inputs are >= 0, so terms of their negative part are
+zero; averages and sums have no negative weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from lrpfast.composites import Composite, LayerInfo
+from lrpfast.composites.composite import table
+from lrpfast.errors import CompositeError
+from lrpfast.model.graph import Graph, Node
+from lrpfast.model.layers import Activation, Affine, Layer, Pad
+from lrpfast.rules import LinearRule, Rule
+from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, Group, InputPart, Part, Term, WeightPart
+
+Denominator: TypeAlias = Literal["forward", "constant", "computed"]
+
+
+@dataclass(frozen=True)
+class PlannedGroup:
+    """A group of terms, simplified, and where its denominator comes from.
+
+    ``"forward"``: it is the layer's own output of the forward pass; ``"constant"``: it depends on the weights
+    and on the shape of the input alone; ``"computed"``: it has to be computed for every input.
+    """
+
+    terms: tuple[Term, ...]
+    bias: WeightPart
+    gate: str
+    share: float
+    denominator: Denominator
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node, its rule, and for a rule made of terms what is left of them."""
+
+    node: Node
+    info: LayerInfo
+    rule: Rule
+    groups: tuple[PlannedGroup, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps, in the order of the forward pass."""
+
+    graph: Graph
+    composite: Composite
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        rows = [("layer", "operator", "kind", "rule")]
+        rows += [
+            (step.node.name, step.node.operator, step.info.kind, _rule_name(step)) for step in self.steps
+        ]
+        return table(rows)
+
+
+def make_plan(graph: Graph, composite: Composite) -> Plan:
+    """The plan of a graph under a composite; raises CompositeError listing the layers without a rule."""
+    nonnegative = nonnegative_values(graph)
+    steps: list[Step] = []
+    problems: list[str] = []
+    for node, info in zip(graph.nodes, layer_infos(graph), strict=True):
+        try:
+            steps.append(_step(graph, node, info, composite.rule_for(info), nonnegative))
+        except CompositeError as error:
+            problems.append(str(error))
+    if problems:
+        listed = "; ".join(problems)
+        raise CompositeError(f"Composite '{composite.name}' does not fit the model: {listed}.")
+    return Plan(graph, composite, tuple(steps))
+
+
+def layer_infos(graph: Graph) -> list[LayerInfo]:
+    """What a composite may ask of each node, in the order of the nodes."""
+    weighted = [node.layer.kind in ("conv", "dense") for node in graph.nodes]
+    behind = {graph.input: False}  # does a weighted layer come before the value?
+    for node, heavy in zip(graph.nodes, weighted, strict=True):
+        behind[node.output] = heavy or any(behind[name] for name in node.inputs)
+    ahead: dict[str, bool] = {}  # does a weighted layer come after the value?
+    for node, heavy in zip(reversed(graph.nodes), reversed(weighted), strict=True):
+        for name in node.inputs:
+            ahead[name] = ahead.get(name, False) or heavy or ahead.get(node.output, False)
+    infos, count = [], 0
+    for node, heavy in zip(graph.nodes, weighted, strict=True):
+        count += heavy
+        first = heavy and not any(behind[name] for name in node.inputs)
+        last = heavy and not ahead.get(node.output, False)
+        kind, depth = node.layer.kind, max(count - 1, 0)
+        infos.append(LayerInfo(node.name, node.operator, kind, first, last, depth, sum(weighted)))
+    return infos
+
+
+def nonnegative_values(graph: Graph) -> set[str]:
+    """Names of the values that cannot be negative, whatever the input."""
+    known: set[str] = set()
+    for node in graph.nodes:
+        if _is_nonnegative(node.layer, all(name in known for name in node.inputs)):
+            known.add(node.output)
+    return known
+
+
+def _is_nonnegative(layer: Layer, inputs: bool) -> bool:
+    if isinstance(layer, Activation):
+        floor = layer.function in ("relu", "sigmoid", "hard_sigmoid") or (
+            layer.function == "clip" and layer.low >= 0
+        )
+        return floor or (inputs and layer.high >= 0)  # the others keep the sign of their argument
+    if isinstance(layer, Affine):
+        return inputs and bool((layer.scale >= 0).all() and (layer.shift >= 0).all())
+    if isinstance(layer, Pad):
+        return inputs and layer.value >= 0
+    return inputs and layer.kind not in ("conv", "dense")
+
+
+def _step(graph: Graph, node: Node, info: LayerInfo, rule: Rule | None, nonnegative: set[str]) -> Step:
+    if rule is None:
+        raise CompositeError(f"{node} has no rule; add one, for example ('{info.kind}', Epsilon())")
+    if info.kind not in rule.kinds:
+        fits = ", ".join(sorted(rule.kinds))
+        raise CompositeError(
+            f"{node} is of kind {info.kind}, but {rule} is for {fits}; choose another rule for it"
+        )
+    if not isinstance(rule, LinearRule):
+        return Step(node, info, rule)
+    inputs_nonnegative = all(name in nonnegative for name in node.inputs)
+    weights_nonnegative = info.kind in ("sum", "average")
+    has_bias = isinstance(node.layer, Affine) or getattr(node.layer, "bias", None) is not None
+    groups = []
+    for group in rule.groups():
+        planned = simplified(group, inputs_nonnegative, weights_nonnegative, has_bias)
+        if planned is None:
+            continue
+        if weights_nonnegative and any(term.weight != AS_IS for term in planned.terms):
+            raise CompositeError(f"{rule} changes weights, and {node} has none; give it Norm()")
+        groups.append(_with_fixed_inputs(planned, graph, node))
+    return Step(node, info, rule, tuple(groups))
+
+
+def simplified(
+    group: Group, inputs_nonnegative: bool, weights_nonnegative: bool, has_bias: bool
+) -> PlannedGroup | None:
+    """A group without the terms that are zero, the others in their simplest form; None if nothing is left."""
+    terms: list[Term] = []
+    for term in group.terms:
+        weight: WeightPart = term.weight
+        part: InputPart = term.input
+        if isinstance(part, Part) and inputs_nonnegative:
+            part = part.of_nonnegative()
+        if isinstance(weight, Part) and weights_nonnegative:
+            weight = weight.of_nonnegative()
+        if any(isinstance(factor, Part) and factor.vanishes for factor in (weight, part)):
+            continue
+        twin = _mergeable(terms, weight, part, term.sign)
+        if twin is not None and isinstance(part, Part):
+            merged = terms.pop(twin).input
+            assert isinstance(merged, Part)
+            part = Part(merged.positive + part.positive, merged.negative + part.negative)
+        terms.append(Term(weight, part, term.sign))
+    if not terms:
+        return None
+    bias = group.bias if has_bias else NOTHING
+    return PlannedGroup(tuple(terms), bias, group.gate, group.share, _denominator(terms, bias, has_bias))
+
+
+def _mergeable(terms: list[Term], weight: WeightPart, part: InputPart, sign: float) -> int | None:
+    """Index of a term with the same weights, whose input can take up `part`."""
+    for index, term in enumerate(terms):
+        if (
+            isinstance(part, Part)
+            and isinstance(term.input, Part)
+            and (term.weight, term.sign) == (weight, sign)
+        ):
+            return index
+    return None
+
+
+def _denominator(terms: list[Term], bias: WeightPart, has_bias: bool) -> Denominator:
+    if all(isinstance(term.input, Fixed) for term in terms):
+        return "constant"
+    as_is = len(terms) == 1 and terms[0] == Term(AS_IS, AS_IS)
+    return "forward" if as_is and (bias == AS_IS or not has_bias) else "computed"
+
+
+def _with_fixed_inputs(group: PlannedGroup, graph: Graph, node: Node) -> PlannedGroup:
+    """The group with its fixed inputs in the layout that the node sees, checked against its shape."""
+    terms = tuple(
+        Term(term.weight, Fixed(_in_layout(term.input, graph, node)), term.sign)
+        if isinstance(term.input, Fixed)
+        else term
+        for term in group.terms
+    )
+    return replace(group, terms=terms)
+
+
+def _in_layout(fixed: Fixed, graph: Graph, node: Node) -> np.ndarray:
+    value = np.asarray(fixed.value, np.float64)
+    if node.inputs[0] != graph.input:
+        return value
+    rank = len(graph.input_shape)
+    known = tuple(size or 1 for size in graph.input_shape)
+    fits = value.ndim <= rank and all(
+        size in (1, given) or given is None
+        for size, given in zip(value.shape[::-1], graph.input_shape[::-1], strict=False)
+    )
+    if not fits:
+        raise CompositeError(f"bounds of shape {value.shape} do not broadcast to the input {known} of {node}")
+    if value.ndim == 0 or not graph.input_permutation:
+        return value
+    return value.reshape((1,) * (rank - value.ndim) + value.shape).transpose(graph.input_permutation)
+
+
+def _rule_name(step: Step) -> str:
+    names = {"max": "winner takes all", "routing": "moved"}
+    return names.get(step.info.kind, str(step.rule))

@@ -1,0 +1,279 @@
+"""The plan run in NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lrpfast.engine.audit import Audit, LayerAudit
+from lrpfast.engine.plan import Plan, PlannedGroup, Step
+from lrpfast.engine.reference import activations
+from lrpfast.engine.reference.maps import (
+    AffineMap,
+    AverageMap,
+    ConvolutionMap,
+    DenseMap,
+    LinearMap,
+    SumMap,
+    modified,
+    padded,
+    scattered,
+    windows,
+)
+from lrpfast.model.layers import (
+    Activation,
+    Affine,
+    Array,
+    AveragePool,
+    Concat,
+    Convolution,
+    Dense,
+    Layer,
+    MaxPool,
+    Pad,
+    Reshape,
+    Sum,
+    Transpose,
+    fitted,
+)
+from lrpfast.rules import Gradient, LinearRule
+from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Every value of one forward pass, batch first, and the number of samples."""
+
+    values: dict[str, Array]
+    batch: int
+
+
+@dataclass(eq=False)
+class Absorbed:
+    """Relevance (N * T,) that a layer did not hand down, by cause."""
+
+    bias: Array | float = 0.0
+    stabilizer: Array | float = 0.0
+    rule: Array | float = 0.0
+
+
+class ReferenceEngine:
+    """Runs a plan step by step in the float type of its input."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def forward(self, x: Array) -> tuple[Array, State]:
+        """Output of the batch `x` (N, ...), and every value on the way."""
+        values = {self.plan.graph.input: x}
+        for step in self.plan.steps:
+            node = step.node
+            values[node.output] = forward(node.layer, [values[name] for name in node.inputs])
+        return values[self.plan.graph.output], State(values, len(x))
+
+    def relevance(self, state: State, seed: Array) -> tuple[Array, Audit]:
+        """Relevance (N, T, ...) of the input for a seed (N, T, ...) at the output, and the account of it."""
+        graph, explanations = self.plan.graph, seed.shape[1]
+        relevance = {graph.output: seed.reshape(-1, *seed.shape[2:])}
+        layers = []
+        for step in reversed(self.plan.steps):
+            node = step.node
+            received = relevance.pop(node.output, None)
+            if received is None:  # no path to the explained output
+                continue
+            inputs = [np.repeat(state.values[name], explanations, axis=0) for name in node.inputs]
+            output = np.repeat(state.values[node.output], explanations, axis=0)
+            handed, absorbed = hand_down(step, inputs, output, received)
+            for name, part in zip(node.inputs, handed, strict=True):
+                relevance[name] = relevance[name] + part if name in relevance else part
+            layers.append(account(step, received, handed, absorbed, explanations))
+        arrived = relevance[graph.input]
+        if self.plan.composite.times_input:
+            arrived = arrived * np.repeat(state.values[graph.input], explanations, axis=0)
+        return arrived.reshape(state.batch, explanations, *arrived.shape[1:]), Audit(tuple(layers))
+
+
+def forward(layer: Layer, inputs: list[Array]) -> Array:
+    """Value of one layer, batch first."""
+    a = inputs[0]
+    match layer:
+        case Convolution() | Dense() | Affine() | AveragePool():
+            linear = linear_map(layer, inputs)
+            return linear.forward(AS_IS, a) + linear.bias(AS_IS)
+        case Sum():
+            return np.sum(inputs, axis=0, dtype=a.dtype)
+        case Activation():
+            return activations.value(layer, a)
+        case MaxPool():
+            return max_pool(layer, a)[0]
+        case _:
+            return moved(layer, inputs)
+
+
+def hand_down(step: Step, inputs: list[Array], output: Array, r: Array) -> tuple[list[Array], Absorbed]:
+    """What a step hands to each of its inputs of the relevance `r` (N * T, ...) at its output."""
+    layer = step.node.layer
+    match layer:
+        case Activation():
+            return [activations.relevance(step.rule, layer, inputs[0], r)], Absorbed()
+        case MaxPool():
+            return [to_winners(layer, inputs[0], r)], Absorbed()
+        case Convolution() | Dense() | Affine() | AveragePool() | Sum():
+            linear = linear_map(layer, inputs)
+            a = np.stack(inputs, axis=1) if isinstance(layer, Sum) else inputs[0]
+            absorbed = Absorbed()
+            if isinstance(step.rule, LinearRule):
+                handed, absorbed = redistribute(linear, step.groups, step.rule.stabilizer, a, output, r)
+            elif isinstance(step.rule, Gradient):
+                handed = linear.adjoint(AS_IS, r)
+            else:
+                handed = r
+            return list(np.moveaxis(handed, 1, 0)) if isinstance(layer, Sum) else [handed], absorbed
+        case _:
+            return moved_back(layer, inputs, r), Absorbed()
+
+
+def redistribute(
+    linear: LinearMap, groups: tuple[PlannedGroup, ...], stabilizer: float, a: Array, output: Array, r: Array
+) -> tuple[Array, Absorbed]:
+    """Relevance of `a` by a rule made of terms; `output` is the forward pass's ``W a + b``."""
+    handed = np.zeros_like(a)
+    absorbed = Absorbed(rule=per_sample(r))
+    for group in groups:
+        bias = np.zeros((), a.dtype) if group.bias == NOTHING else linear.bias(group.bias)
+        if group.denominator == "forward":
+            z = output
+        else:
+            z = sum(
+                (term.sign * linear.forward(term.weight, taken(a, term.input)) for term in group.terms), bias
+            )
+        share = r * r.dtype.type(group.share)
+        if group.gate != "open":
+            own = output if group.bias != NOTHING else output - linear.bias(AS_IS)
+            share = share * (own > 0 if group.gate == "z > 0" else own < 0)
+        s, stabilized = quotient(share, z, stabilizer)
+        for term in group.terms:
+            handed += term.sign * taken(a, term.input) * linear.adjoint(term.weight, s)
+        absorbed.bias = absorbed.bias + per_sample(s * bias)
+        absorbed.stabilizer = absorbed.stabilizer + per_sample(s * (stabilized - z))
+        absorbed.rule = absorbed.rule - per_sample(s * stabilized)
+    return handed, absorbed
+
+
+def quotient(r: Array, z: Array, stabilizer: float) -> tuple[Array, Array]:
+    """``r / stab(z)`` with 0 / 0 = 0, and ``stab(z) = z + stabilizer sgn(z)`` with sgn(0) = 1."""
+    stabilized = z + np.where(z >= 0, z.dtype.type(stabilizer), -z.dtype.type(stabilizer))
+    empty = stabilized == 0
+    return np.where(empty, 0, r / np.where(empty, 1, stabilized)), stabilized
+
+
+def taken(a: Array, part: InputPart) -> Array:
+    """What a term takes for the input `a`."""
+    if isinstance(part, Fixed):
+        return np.broadcast_to(np.asarray(part.value, a.dtype), a.shape)
+    return modified(a, part)
+
+
+def linear_map(layer: Layer, inputs: list[Array]) -> LinearMap:
+    """The linear map of a layer for inputs of this shape and float type."""
+    spatial, dtype = inputs[0].shape[2:], inputs[0].dtype
+    match layer:
+        case Convolution():
+            return ConvolutionMap(layer, spatial, dtype)
+        case Dense():
+            return DenseMap(layer, dtype)
+        case Affine():
+            return AffineMap(layer, dtype)
+        case AveragePool():
+            return AverageMap(layer, spatial, dtype)
+        case Sum():
+            return SumMap(len(inputs))
+        case _:
+            raise NotImplementedError(type(layer).__name__)
+
+
+def max_pool(layer: MaxPool, a: Array) -> tuple[Array, Array]:
+    """Largest value of each window, and the tap of the kernel that holds it: the first in row-major order."""
+    spatial = a.shape[2:]
+    window, rank = fitted(layer.window, spatial), len(spatial)
+    whole = padded(a, window.pads_for(spatial), -np.inf)
+    seen = windows(whole, window, window.output_size(spatial))
+    seen = seen.reshape(*seen.shape[: 2 + rank], -1)
+    winner = seen.argmax(axis=-1)
+    return np.take_along_axis(seen, winner[..., np.newaxis], axis=-1)[..., 0], winner
+
+
+def to_winners(layer: MaxPool, a: Array, r: Array) -> Array:
+    """All relevance of a window to its winner."""
+    spatial = a.shape[2:]
+    window = fitted(layer.window, spatial)
+    winner = max_pool(layer, a)[1]
+    columns = np.zeros((*r.shape[:2], np.prod(window.kernel), *r.shape[2:]), r.dtype)
+    np.put_along_axis(columns, winner[:, :, np.newaxis], r[:, :, np.newaxis], axis=2)
+    columns = columns.reshape(*r.shape[:2], *window.kernel, *r.shape[2:])
+    return scattered(columns, window, window.pads_for(spatial), spatial)
+
+
+def moved(layer: Layer, inputs: list[Array]) -> Array:
+    """Values in other places."""
+    a = inputs[0]
+    match layer:
+        case Concat(axis=axis):
+            return np.concatenate(inputs, axis=axis + 1)
+        case Reshape():
+            return a.reshape(len(a), *layer.output_shape(a.shape[1:]))
+        case Transpose(permutation=permutation):
+            return a.transpose(0, *(axis + 1 for axis in permutation))
+        case Pad(pads=pads, value=value):
+            return padded(a[:, np.newaxis], pads, value)[:, 0]
+        case _:
+            raise NotImplementedError(type(layer).__name__)
+
+
+def moved_back(layer: Layer, inputs: list[Array], r: Array) -> list[Array]:
+    """Relevance back to where each value came from."""
+    match layer:
+        case Concat(axis=axis):
+            ends = np.cumsum([a.shape[axis + 1] for a in inputs])[:-1]
+            return list(np.split(r, ends, axis=axis + 1))
+        case Reshape():
+            return [r.reshape(inputs[0].shape)]
+        case Transpose(permutation=permutation):
+            return [r.transpose(0, *(1 + axis for axis in np.argsort(permutation)))]
+        case Pad(pads=pads):
+            opposite = tuple((-before, -after) for before, after in pads)
+            return [padded(r[:, np.newaxis], opposite)[:, 0]]
+        case _:
+            raise NotImplementedError(type(layer).__name__)
+
+
+def per_sample(r: Array) -> Array:
+    """Sum over everything but the batch."""
+    total: Array = r.reshape(len(r), -1).sum(axis=1, dtype=np.float64)
+    return total
+
+
+def account(
+    step: Step, received: Array, handed: list[Array], absorbed: Absorbed, explanations: int
+) -> LayerAudit:
+    """The figures of one step as the audit shows them."""
+    total, down = per_sample(received), sum(per_sample(part) for part in handed)
+    if not isinstance(step.rule, LinearRule):
+        absorbed = Absorbed(rule=total - down)
+    shape = (-1,) if explanations == 1 else (-1, explanations)
+
+    def figure(value: Any) -> Array:
+        return np.broadcast_to(np.asarray(value, np.float64), total.shape).reshape(shape)
+
+    return LayerAudit(
+        step.node.name,
+        step.node.operator,
+        str(step.rule),
+        figure(total),
+        figure(down),
+        figure(absorbed.bias),
+        figure(absorbed.stabilizer),
+        figure(absorbed.rule),
+    )

@@ -1,0 +1,245 @@
+"""LRP: a model prepared to be explained."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from lrpfast.attribution import Attribution
+from lrpfast.composites import Composite, named
+from lrpfast.engine.backend import Backend
+from lrpfast.engine.plan import Plan, make_plan
+from lrpfast.errors import InputError, InputTypeError
+from lrpfast.model import Model, load
+from lrpfast.model.layers import Array
+
+BackendName: TypeAlias = Literal["native", "reference"]
+
+
+class LRP:
+    """Layer-wise Relevance Propagation for one model and one composite.
+
+    Weights are prepared here, once. Afterwards the object does not change visibly: many threads may use it at
+    once.
+
+    Parameters
+    ----------
+    model : Model, or what `lrpfast.load` takes
+        The network.
+    composite : str or Composite
+        Which rule each layer gets: the name of a preset, or a composite.
+    backend : {"native", "reference"}
+        ``"native"`` is C++ in float32, ``"reference"`` NumPy in the float type of the input. Same numbers.
+    threads : int, optional
+        Threads of the native backend; None takes as many as OpenMP gives (``OMP_NUM_THREADS``, else all
+        cores).
+
+    Raises
+    ------
+    CompositeError
+        An unknown preset, or layers that no rule fits; all of them are listed.
+    ModelError
+        The model cannot be read, or holds what cannot be explained.
+    InputError
+        An unknown backend or a number of threads below 1.
+
+    Examples
+    --------
+    >>> lrp = lrpfast.LRP(lrpfast.load("model.onnx"), composite="epsilon_plus_flat")
+    >>> attribution = lrp.attribute(x)
+    >>> attribution.save("heatmap.png")
+    """
+
+    def __init__(
+        self,
+        model: Model | str | os.PathLike[str] | bytes,
+        composite: str | Composite = "epsilon_plus_flat",
+        backend: BackendName = "native",
+        threads: int | None = None,
+    ) -> None:
+        if isinstance(composite, str):
+            composite = named(composite)
+        elif not isinstance(composite, Composite):
+            raise InputTypeError(
+                f"composite is a preset's name or a Composite, not {type(composite).__name__}."
+            )
+        if backend not in get_args(BackendName):
+            raise InputError(
+                f"There is no backend {backend!r}; the backends are {', '.join(get_args(BackendName))}."
+            )
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise InputError(
+                f"threads is the number of threads, 1 or more, or None for all cores; not {threads!r}."
+            )
+        self.model = model if isinstance(model, Model) else load(model)
+        self.composite = composite
+        self.backend: BackendName = backend
+        self.threads = threads
+        self.plan: Plan = make_plan(self.model.graph, composite)
+        self._engine = _engine(self.plan, backend, threads)
+
+    def attribute(self, x: npt.ArrayLike, target: npt.ArrayLike | None = None) -> Attribution:
+        """Explain the model's output for a batch of inputs.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, ...)
+            Inputs in the model's own layout, batch first.
+        target : optional
+            None explains each sample's highest score; an int, or N ints, that class; an (N, T) int array T
+            classes a sample, which share one forward pass; a float array of the output's shape is put at the
+            output as it is. A class is seeded with its score (with 1 for composites that are gradients), so
+            that the relevance sums to what was explained.
+
+        Returns
+        -------
+        Attribution
+            With relevance of the shape of `x`, or (N, T, ...) for an (N, T) target.
+
+        Raises
+        ------
+        InputError
+            The shape of `x` does not fit the model, `x` is empty or holds NaN or infinity, or the target is
+            out of range. Nothing has been computed then.
+        InputTypeError
+            `x` or `target` are not numbers.
+        """
+        x = self._checked(x)
+        permutation = self.model.graph.input_permutation
+        inner = x.transpose(0, *(axis + 1 for axis in permutation)) if permutation else x
+        explained = _checked_target(target, len(x), self.model.output_shape[1:])
+        output, state = self._engine.forward(inner)
+        seed, chosen = _seed(explained, output, self.composite)
+        relevance, audit = self._engine.relevance(state, seed)
+        if permutation:
+            relevance = relevance.transpose(0, 1, *(2 + int(axis) for axis in np.argsort(permutation)))
+        several = isinstance(explained, np.ndarray) and explained.ndim == 2 and explained.dtype.kind == "i"
+        return Attribution(
+            relevance=np.ascontiguousarray(relevance if several else relevance[:, 0]),
+            output=output,
+            target=chosen,
+            audit=audit,
+            input=x,
+            channel_axis=_channel_axis(permutation, x.ndim - 1),
+        )
+
+    def _checked(self, x: npt.ArrayLike) -> Array:
+        try:
+            array = np.asarray(x)
+        except ValueError as error:
+            raise InputError(f"The input is no array: {error}. Give one array, batch first.") from None
+        if array.dtype.kind not in "fiub":
+            raise InputTypeError(f"The input must hold real numbers, not {array.dtype}.")
+        wide = self.backend == "reference" and array.dtype == np.float64
+        array = array.astype(np.float64 if wide else np.float32, copy=False)
+        expected = self.model.input_shape
+        fits = array.ndim == len(expected) and all(
+            want is None or have == want for have, want in zip(array.shape[1:], expected[1:], strict=True)
+        )
+        shown = (
+            "("
+            + ", ".join("N" if i == 0 else "any" if d is None else str(d) for i, d in enumerate(expected))
+            + ")"
+        )
+        if not fits:
+            hint = ""
+            if array.shape == tuple(expected[1:]):
+                hint = " A batch axis is missing: pass x[None]."
+            raise InputError(
+                f"The input '{self.model.input_name}' of the model has shape {shown}, "
+                f"but an array of shape {array.shape} was given.{hint}"
+            )
+        if array.size == 0:
+            raise InputError(
+                f"The input is empty: shape {array.shape}. Give at least one sample of shape {shown}."
+            )
+        if not np.isfinite(array).all():
+            bad = int(np.count_nonzero(~np.isfinite(array)))
+            raise InputError(f"The input holds {bad} values that are NaN or infinite; replace them first.")
+        if None in expected[1:]:
+            self.model.graph.shapes(array.shape[1:])
+        return array
+
+    def __str__(self) -> str:
+        threads = "all" if self.threads is None else self.threads
+        head = f"LRP of '{self.model.name}', composite {self.composite.name}, backend {self.backend}, threads {threads}"
+        return f"{head}\n{self.plan}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("model", "composite", "backend", "threads")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # packed weights are made anew, not pickled
+
+
+def _engine(plan: Plan, backend: BackendName, threads: int | None) -> Backend:
+    if backend == "reference":
+        from lrpfast.engine.reference import ReferenceEngine
+
+        return ReferenceEngine(plan)
+    from lrpfast.engine.native import NativeEngine
+
+    return NativeEngine(plan, threads)
+
+
+def _checked_target(
+    target: npt.ArrayLike | None, batch: int, output: tuple[int | None, ...]
+) -> npt.NDArray[Any] | None:
+    """The target as (N,) or (N, T) int64 class indices, or floats of the output's shape; None stays."""
+    if target is None:
+        return None
+    array = np.asarray(target)
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise InputError("The target holds NaN or infinity; a seed must be finite.")
+        fits = array.ndim == len(output) + 1 and len(array) == batch
+        if not fits or any(
+            want not in (None, have) for have, want in zip(array.shape[1:], output, strict=True)
+        ):
+            raise InputError(
+                f"A float target is a seed of the output's shape {(batch, *output)}, but it has shape {array.shape}. "
+                f"For class indices pass integers."
+            )
+        return array
+    if array.dtype.kind not in "iu":
+        raise InputTypeError(f"target is None, class indices (int), or a seed (float), not {array.dtype}.")
+    if array.ndim == 0:
+        array = np.broadcast_to(array, (batch,))
+    if array.ndim > 2 or len(array) != batch or array.size == 0:
+        raise InputError(
+            f"target has shape {array.shape}; give one class, {batch} classes, or ({batch}, T) classes."
+        )
+    classes = int(np.prod([size or 1 for size in output]))
+    if None not in output and (array.min() < 0 or array.max() >= classes):
+        wrong = int(array.min() if array.min() < 0 else array.max())
+        raise InputError(
+            f"target {wrong} is out of range: the model has {classes} outputs, numbered 0 to {classes - 1}."
+        )
+    return array.astype(np.int64)
+
+
+def _seed(
+    target: npt.NDArray[Any] | None, output: Array, composite: Composite
+) -> tuple[Array, npt.NDArray[Any]]:
+    """Seed (N, T, *output) of the relevance pass, and the target that it stands for."""
+    batch, scores = len(output), output.reshape(len(output), -1)
+    if target is not None and target.dtype.kind == "f":
+        return target.astype(output.dtype)[:, np.newaxis], target
+    chosen = scores.argmax(axis=1) if target is None else target
+    index = chosen.reshape(batch, -1)
+    if index.max() >= scores.shape[1]:
+        raise InputError(f"target {index.max()} is out of range: the model has {scores.shape[1]} outputs.")
+    seed = np.zeros((batch, index.shape[1], scores.shape[1]), output.dtype)
+    value = 1 if composite.seed == "one" else np.take_along_axis(scores, index, axis=1)[..., np.newaxis]
+    np.put_along_axis(seed, index[..., np.newaxis], value, axis=2)
+    return seed.reshape(batch, -1, *output.shape[1:]), chosen
+
+
+def _channel_axis(permutation: tuple[int, ...], rank: int) -> int | None:
+    """The axis of a caller's sample that holds channels."""
+    if rank < 2:
+        return None
+    return permutation[0] if permutation else 0

@@ -1,0 +1,8 @@
+"""What a network is: layers, the graph that joins them, and how both are read from an ONNX file.
+
+Data takes one way: file -> raw graph (`onnx_import`) -> canonical graph (`canonize`) -> `Model`.
+"""
+
+from lrpfast.model.model import Model, load
+
+__all__ = ["Model", "load"]

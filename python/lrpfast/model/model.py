@@ -1,0 +1,124 @@
+"""The model that a user holds: a graph, and how the file that it came from calls and shapes its ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx
+
+from lrpfast.errors import InputError
+from lrpfast.model.canonize import canonize
+from lrpfast.model.graph import Graph, Node
+from lrpfast.model.layers import AveragePool, Convolution, Dense, MaxPool, Shape
+from lrpfast.model.onnx_import import model_proto, read
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A trained network, ready to be explained.
+
+    `graph` is canonical. Shapes are complete, the batch first, with None for an axis of free size, in the
+    layout of the file. `output_shape` is that of the scores; `dropped_head` names a final Softmax, LogSoftmax
+    or Sigmoid that was left out to reach them.
+    """
+
+    graph: Graph
+    name: str
+    input_name: str
+    input_shape: tuple[int | None, ...]
+    output_name: str
+    output_shape: tuple[int | None, ...]
+    dropped_head: str | None = None
+
+    @property
+    def sample_shape(self) -> tuple[int | None, ...]:
+        """Shape of one input sample, with None for an axis of free size."""
+        return self.input_shape[1:]
+
+    def accept(self, shape: Sequence[int]) -> Shape:
+        """Shape of one sample of a batch of the given shape; InputError if the model does not take such a
+        batch.
+
+        A batch may have any size, also where the file fixes one: layers work sample by sample.
+        """
+        sample = tuple(shape[1:])
+        fits = len(shape) == len(self.input_shape) and all(
+            known in (None, size) for known, size in zip(self.sample_shape, sample, strict=True)
+        )
+        if not fits:
+            raise InputError(
+                f"The model '{self.name}' takes an input of shape {_shape_text(('N', *self.sample_shape))}, "
+                f"not {_shape_text(shape)}; give a batch of such samples, in the layout of the model's file."
+            )
+        return sample
+
+    def __repr__(self) -> str:
+        head = f", {self.dropped_head} left out" if self.dropped_head else ""
+        title = (
+            f"Model '{self.name}': {self.input_name} {_shape_text(self.input_shape)} -> "
+            f"{self.output_name} {_shape_text(self.output_shape)}{head}"
+        )
+        shapes = self.graph.known_shapes
+        rows = [("layer", "operator", "kind", "output", "parameters")]
+        rows += [_row(node, shapes.get(node.output) if shapes else None) for node in self.graph.nodes]
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        count = sum(_parameters(node) for node in self.graph.nodes)
+        return "\n".join([title, *lines, f"{len(self.graph.nodes)} layers, {count:,} parameters"])
+
+
+def load(source: str | os.PathLike[str] | bytes | onnx.ModelProto, output: str | None = None) -> Model:
+    """Read a model from a path, from the bytes of a file, or from an `onnx.ModelProto`.
+
+    `output` chooses one of several outputs. Raises `ModelError` for what is no readable model, and
+    `UnsupportedError`, which lists all nodes concerned, for one that lrpfast cannot explain.
+    """
+    proto, name = model_proto(source)
+    reading = read(proto, output)
+    return Model(
+        graph=canonize(reading.graph),
+        name=name,
+        input_name=reading.input_name,
+        input_shape=reading.input_shape,
+        output_name=reading.output_name,
+        output_shape=reading.output_shape,
+        dropped_head=reading.dropped_head,
+    )
+
+
+def _shape_text(shape: Sequence[int | str | None]) -> str:
+    return f"({', '.join('?' if size is None else str(size) for size in shape)})"
+
+
+def _row(node: Node, shape: Shape | None) -> tuple[str, str, str, str, str]:
+    count = _parameters(node)
+    return (
+        node.name,
+        node.operator,
+        _kind_text(node),
+        _shape_text(shape) if shape is not None else "",
+        f"{count:,}" if count else "",
+    )
+
+
+def _kind_text(node: Node) -> str:
+    """Kind of a layer, with the size of its window."""
+    layer = node.layer
+    if not isinstance(layer, (Convolution, MaxPool, AveragePool)):
+        return layer.kind
+    if 0 in layer.window.kernel:
+        return f"{layer.kind} whole map"
+    strides = "x".join(map(str, layer.window.strides))
+    return f"{layer.kind} {'x'.join(map(str, layer.window.kernel))}/{strides}"
+
+
+def _parameters(node: Node) -> int:
+    layer = node.layer
+    if not isinstance(layer, (Convolution, Dense)):
+        return 0
+    return layer.weight.size + (0 if layer.bias is None else layer.bias.size)

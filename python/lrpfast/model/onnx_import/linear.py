@@ -1,0 +1,81 @@
+"""Gemm and MatMul."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrpfast.errors import ModelError, UnsupportedError
+from lrpfast.model.layers import Array, Convolution, Dense, Layer, Transpose, Window
+from lrpfast.model.onnx_import.registry import Operation, importer
+
+
+@importer("Gemm")
+def gemm(op: Operation) -> list[Layer]:
+    """``alpha A B + beta C`` with the activation as A."""
+    if op.is_constant(0):
+        raise UnsupportedError("its left operand is a constant; put the activation on the left")
+    if op.attribute("transA", 0):
+        raise UnsupportedError("it transposes the activation, batch axis included; export it with transA=0")
+    matrix = op.required(1)
+    weight = matrix if op.attribute("transB", 0) else matrix.T
+    bias = _row(op.weights(2), weight.shape[0])
+    if bias is not None:
+        bias = _scaled(bias, op.attribute("beta", 1.0))
+    return [Dense(_scaled(weight, op.attribute("alpha", 1.0)), bias)]
+
+
+def _row(array: Array | None, size: int) -> Array | None:
+    """Operand C of a Gemm as one bias for all samples."""
+    if array is None:
+        return None
+    if array.ndim == 2 and array.shape[0] != 1:
+        raise UnsupportedError(
+            f"its constant C of shape {array.shape} differs from sample to sample; use one row for all"
+        )
+    if array.ndim > 2 or array.size not in (1, size):
+        raise ModelError(f"C of shape {array.shape} does not fit {size} outputs")
+    return np.broadcast_to(array.reshape(-1), (size,))
+
+
+def _scaled(array: Array, factor: float) -> Array:
+    return array if factor == 1.0 else (array.astype(np.float64) * factor).astype(array.dtype)
+
+
+@importer("MatMul")
+def matmul(op: Operation) -> list[Layer]:
+    """A product with a constant on the right: Dense for a vector, else a pointwise convolution over the other
+    axes.
+    """
+    if len(op.activations) > 1:
+        raise UnsupportedError(
+            "it multiplies two activations; lrpfast explains products with constant matrices only"
+        )
+    if op.is_constant(0):
+        raise UnsupportedError("its left operand is a constant; put the activation on the left")
+    matrix = op.required(1)
+    rank = len(op.sample_shape)
+    if matrix.ndim < 2 or max(matrix.shape[:-2], default=1) > 1:
+        raise UnsupportedError(f"its constant has the shape {matrix.shape}; one matrix (in, out) is needed")
+    weight = matrix.reshape(matrix.shape[-2:]).T
+    if rank < 1 or matrix.ndim > rank + 1:
+        raise UnsupportedError(
+            f"a sample of shape {op.sample_shape} times a constant of shape {matrix.shape} changes the "
+            f"number of axes; use a plain matrix and a sample with at least one axis"
+        )
+    if rank == 1:
+        return [Dense(weight, None)]
+    return _pointwise(weight, rank)
+
+
+def _pointwise(weight: Array, rank: int) -> list[Layer]:
+    """The last axis becomes the channels, and goes back to its place afterwards."""
+    spatial = rank - 1
+    if spatial > 3:
+        raise UnsupportedError(f"its sample has {rank} axes; lrpfast takes up to 4")
+    ones = (1,) * spatial
+    window = Window(ones, ones, ones, ((0, 0),) * spatial)
+    return [
+        Transpose((rank - 1, *range(rank - 1))),
+        Convolution(weight.reshape(*weight.shape, *ones), None, window),
+        Transpose((*range(1, rank), 0)),
+    ]

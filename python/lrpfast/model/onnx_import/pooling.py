@@ -1,0 +1,82 @@
+"""Pools, and means and maxima over axes."""
+
+from __future__ import annotations
+
+from lrpfast.errors import ModelError, UnsupportedError
+from lrpfast.model.layers import AveragePool, Layer, MaxPool, Reshape, Shape, Transpose, Window, whole_map
+from lrpfast.model.onnx_import.registry import Operation, fixed, importer
+from lrpfast.model.onnx_import.shaping import reshape_to
+from lrpfast.model.onnx_import.window import read_window
+
+
+@importer("MaxPool", "AveragePool")
+def pool(op: Operation) -> list[Layer]:
+    """Windowed maximum or mean."""
+    kernel: Shape = op.attribute("kernel_shape")
+    window = read_window(op, kernel, ceil=bool(op.attribute("ceil_mode", 0)))
+    if any(max(pads) >= window.extent(axis) for axis, pads in enumerate(window.pads)):
+        raise ModelError(
+            f"padding {window.pads} is not smaller than its kernel {kernel}, so a window can be empty"
+        )
+    if op.node.op_type == "MaxPool":
+        return [MaxPool(window)]
+    return [AveragePool(window, count_include_pad=bool(op.attribute("count_include_pad", 0)))]
+
+
+@importer("GlobalAveragePool")
+def global_average_pool(op: Operation) -> list[Layer]:
+    """Mean over the map."""
+    return [AveragePool(whole_map(_spatial_rank(op)))]
+
+
+@importer("GlobalMaxPool")
+def global_max_pool(op: Operation) -> list[Layer]:
+    """Maximum over the map."""
+    return [MaxPool(whole_map(_spatial_rank(op)))]
+
+
+def _spatial_rank(op: Operation) -> int:
+    if len(op.sample_shape) < 2:
+        raise ModelError(f"a sample of shape {op.sample_shape} has no spatial axes")
+    return len(op.sample_shape) - 1
+
+
+@importer("ReduceMean", "ReduceMax")
+def reduce(op: Operation) -> list[Layer]:
+    """Mean or maximum over some axes: a pool, between transposes if the first axis of the sample is among
+    them.
+    """
+    rank = len(op.sample_shape)
+    axes = op.axes(rank + 1)
+    if not axes:
+        if op.attribute("noop_with_empty_axes", 0):
+            return []
+        axes = tuple(range(rank + 1))
+    if 0 in axes:
+        raise UnsupportedError("it reduces over the batch axis; name the axes of the sample only")
+    reduced = {axis - 1 for axis in axes}
+    kept = [axis for axis in range(rank) if axis not in reduced]
+    if not kept:
+        raise UnsupportedError("it reduces a whole sample to one number; keep at least one axis")
+    order = (kept[0], *(axis for axis in range(rank) if axis != kept[0]))
+    window = _reducing_window(op, order[1:], reduced)
+    layers: list[Layer] = [AveragePool(window) if op.node.op_type == "ReduceMean" else MaxPool(window)]
+    if order != tuple(range(rank)):
+        inverse = tuple(order.index(axis) for axis in range(rank))
+        layers = [Transpose(order), *layers, Transpose(inverse)]
+    if not op.attribute("keepdims", 1):
+        layers.append(Reshape(reshape_to(op)))
+    return layers
+
+
+def _reducing_window(op: Operation, spatial: Shape, reduced: set[int]) -> Window:
+    """One window as large as the map along the reduced axes, and of size 1 along the others."""
+    if reduced.issuperset(spatial):
+        return whole_map(len(spatial))
+    sizes = fixed(tuple(op.sample_shape[axis] if axis in reduced else 1 for axis in spatial))
+    if sizes is None:
+        raise UnsupportedError(
+            f"it reduces some axes of free size in a sample of shape {op.sample_shape}; fix the input size"
+        )
+    ones = (1,) * len(spatial)
+    return Window(sizes, ones, ones, ((0, 0),) * len(spatial))

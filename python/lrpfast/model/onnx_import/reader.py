@@ -1,0 +1,288 @@
+"""The walk over an ONNX file, from its input to the chosen output."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import onnx
+
+from lrpfast.errors import ModelError, UnsupportedError
+from lrpfast.model.graph import Graph, Node
+from lrpfast.model.layers import Layer
+from lrpfast.model.onnx_import import activations, arithmetic, convolution, linear, pooling, shaping
+from lrpfast.model.onnx_import.evaluation import (
+    CONTROL_FLOW,
+    constant,
+    domain_of,
+    evaluate,
+    from_type,
+    infer,
+    shape_of,
+    weight_array,
+)
+from lrpfast.model.onnx_import.registry import IMPORTERS, FreeShape, Operation, Value, describe, fixed
+
+FAMILIES = (activations, arithmetic, convolution, linear, pooling, shaping)  # importing them fills IMPORTERS
+
+HEADS = {"LogSoftmax", "Sigmoid", "Softmax"}
+BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A file as a graph, with the names and shapes (batch first, None where free) that its user knows it
+    by.
+    """
+
+    graph: Graph
+    input_name: str
+    input_shape: FreeShape
+    output_name: str
+    output_shape: FreeShape
+    dropped_head: str | None
+
+
+def read(model: onnx.ModelProto, output: str | None = None) -> Reading:
+    """The part of a model that computes one output, a final Softmax or Sigmoid left out."""
+    graph = model.graph
+    chosen = _chosen_output(graph, output)
+    producers = {name: node for node in graph.node for name in node.output}
+    head, value = _without_head(producers, chosen)
+    needed = _leading_to(value, graph.node)
+    source = _chosen_input(graph, needed, value)
+    declared = from_type(source.name, source.type)
+    if not declared.shape:
+        raise ModelError(
+            f"The input '{source.name}' is declared without a shape or without a batch axis; add one, batch "
+            f"first, for example with onnx.tools.update_model_dims."
+        )
+    walk = _Walk(model, declared, needed)
+    result = walk.result(value)
+    assert result.shape is not None
+    reading = Graph(
+        input=source.name,
+        input_shape=declared.shape[1:],
+        nodes=_reaching(result.name, walk.nodes),
+        output=result.name,
+    )
+    return Reading(
+        graph=reading,
+        input_name=source.name,
+        input_shape=declared.shape,
+        output_name=chosen,
+        output_shape=(declared.shape[0], *result.shape[1:]),
+        dropped_head=head,
+    )
+
+
+def _chosen_output(graph: onnx.GraphProto, output: str | None) -> str:
+    names: list[str] = [value.name for value in graph.output]
+    listing = ", ".join(f"'{name}'" for name in names)
+    if output is None:
+        if len(names) != 1:
+            raise ModelError(f"The model has {len(names)} outputs ({listing}); choose one with output=NAME.")
+        return names[0]
+    if output not in names:
+        raise ModelError(f"The model has no output '{output}'; it has {listing}.")
+    return output
+
+
+def _without_head(producers: dict[str, onnx.NodeProto], output: str) -> tuple[str | None, str]:
+    """Operator of a final Softmax or Sigmoid and the value in front of it, else None and the output
+    itself.
+    """
+    value = output
+    while value in producers:
+        node = producers[value]
+        if node.op_type in HEADS:
+            return node.op_type, node.input[0]
+        if node.op_type not in BEHIND_HEAD:
+            break
+        value = node.input[0]
+    return None, output
+
+
+def _leading_to(value: str, nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes that a value depends on, in order."""
+    wanted, found = {value}, []
+    for node in reversed(list(nodes)):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            found.append(node)
+    return found[::-1]
+
+
+def _reaching(value: str, nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """The same for nodes of a graph: a value whose shape alone was asked for leaves nodes that nothing
+    reads.
+    """
+    wanted, found = {value}, []
+    for node in reversed(list(nodes)):
+        if node.output in wanted:
+            wanted.update(node.inputs)
+            found.append(node)
+    return tuple(reversed(found))
+
+
+def _chosen_input(graph: onnx.GraphProto, needed: list[onnx.NodeProto], value: str) -> onnx.ValueInfoProto:
+    """The one input that is no initializer and that the output depends on."""
+    weights = {tensor.name for tensor in graph.initializer} | {
+        tensor.values.name for tensor in graph.sparse_initializer
+    }
+    read = {name for node in needed for name in node.input} | {value}
+    inputs: list[onnx.ValueInfoProto] = [
+        entry for entry in graph.input if entry.name not in weights and entry.name in read
+    ]
+    if len(inputs) == 1:
+        return inputs[0]
+    if not inputs:
+        raise ModelError(
+            f"The output '{value}' depends on no input of the model, so there is nothing to explain."
+        )
+    listing = ", ".join(f"'{entry.name}'" for entry in inputs)
+    raise ModelError(
+        f"The output '{value}' depends on {len(inputs)} inputs ({listing}), and lrpfast explains models with "
+        f"one; make the others constant before the export."
+    )
+
+
+@dataclass
+class _Walk:
+    """State of the walk: what is known of each value, the nodes made so far, and what was refused."""
+
+    model: onnx.ModelProto
+    source: Value
+    needed: list[onnx.NodeProto]
+    values: dict[str, Value] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    refusals: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.opsets = {domain_of(entry): entry.version for entry in self.model.opset_import}
+        self.weights = {tensor.name: tensor for tensor in self.model.graph.initializer}
+        self.used = {name for node in self.needed for name in node.input}
+        shape = self.source.shape or ()
+        # A free batch is taken as 1 here: layers work sample by sample, so nothing may depend on it.
+        self.batch = shape[0] or 1
+        self.values[self.source.name] = replace(
+            self.source, shape=(self.batch, *shape[1:]), is_activation=True
+        )
+
+    def result(self, name: str) -> Value:
+        """Visit all nodes; what is known of the output, or everything that stands in the way of it."""
+        for node in self.needed:
+            self._visit(node)
+        if self.refusals:
+            count = "a node" if len(self.refusals) == 1 else f"{len(self.refusals)} nodes"
+            listing = "".join(f"\n  - {refusal}" for refusal in self.refusals)
+            raise UnsupportedError(
+                f"The model holds {count} that lrpfast cannot explain:{listing}\nReplace what is named "
+                f"here before the export. Operators that can be read: {', '.join(sorted(IMPORTERS))}."
+            )
+        value = self._value(name)
+        if not value.is_activation or value.name == self.source.name:
+            raise ModelError(
+                f"No layer lies between the model's input and '{name}', so there is nothing to explain."
+            )
+        return value
+
+    def _value(self, name: str) -> Value:
+        if name not in self.values and name in self.weights:
+            self.values[name] = constant(name, weight_array(self.weights[name]))
+        return self.values.get(name, Value(name))
+
+    def _visit(self, node: onnx.NodeProto) -> None:
+        inputs = tuple(self._value(name) if name else None for name in node.input)
+        present = [value for value in inputs if value is not None]
+        outputs = [Value(name) for name in node.output]
+        try:
+            if node.op_type in CONTROL_FLOW:
+                raise UnsupportedError("its course depends on the data; export a model without control flow")
+            if node.op_type == "Shape" and present[0].constant is None:
+                sizes = shape_of(node, present[0])
+                outputs = outputs if sizes is None else [constant(node.output[0], sizes)]
+            elif any(value.is_activation for value in present):
+                outputs = infer(node, inputs, self.opsets)
+                outputs[0] = self._convert(Operation(node, inputs, outputs[0], self.batch))
+            elif all(value.constant is not None for value in present):
+                outputs = evaluate(node, inputs, self.opsets) or outputs
+        except UnsupportedError as error:
+            self.refusals.append(f"{describe(node, inputs)}: {error}")
+            # Treated as an activation all the same, so that what comes behind it is looked at too.
+            outputs = [replace(value, is_activation=True) for value in outputs]
+        except ModelError as error:
+            raise ModelError(
+                f"The model cannot be read: {describe(node, inputs)}: {error}. Repair it, or export it again."
+            ) from error
+        self.values.update(zip(node.output, outputs, strict=True))
+
+    def _convert(self, op: Operation) -> Value:
+        """Append the layers of one node; its output as a value of the graph."""
+        self._require_readable(op)
+        if any(value.shape is None for value in op.activations):
+            return replace(op.output, is_activation=True)  # behind a node that was refused
+        layers = IMPORTERS[op.node.op_type](op)
+        if op.output.shape is not None and op.output.shape[:1] != (self.batch,):
+            raise UnsupportedError(
+                f"its output {op.output.shape} does not have the batch as its first axis; keep it there"
+            )
+        name = self._append(op, layers) if layers else op.activations[0].name
+        return replace(op.output, name=name, shape=self._shape(op, layers), is_activation=True)
+
+    def _shape(self, op: Operation, layers: Sequence[Layer]) -> FreeShape | None:
+        """Shape of the output as the layers have it, else as ONNX infers it.
+
+        They differ for pools with ceil_mode: ONNX counts a last window that begins in the padding behind the map,
+        and runtimes leave it out.
+        """
+        shapes = [fixed(value.shape[1:]) for value in op.activations if value.shape]
+        if None in shapes:
+            return op.output.shape
+        samples = [shape for shape in shapes if shape is not None]
+        for layer in layers:
+            samples = [layer.output_shape(*samples)]
+        return (self.batch, *samples[0])
+
+    def _require_readable(self, op: Operation) -> None:
+        """Raise UnsupportedError for a node that no importer should see."""
+        if domain_of(op.node) or op.node.op_type not in IMPORTERS:
+            raise UnsupportedError("lrpfast has no layer for this operator")
+        extra = sorted(self.used.intersection(op.node.output[1:]))
+        if extra:
+            raise UnsupportedError(
+                f"its additional output '{extra[0]}' is used; lrpfast explains the first one only"
+            )
+        unknown = [
+            value for value in op.inputs if value and not value.is_activation and value.constant is None
+        ]
+        if unknown:
+            raise UnsupportedError(
+                f"its input '{unknown[0].name}' cannot be computed beforehand; export with a fixed input size"
+            )
+
+    def _append(self, op: Operation, layers: Sequence[Layer]) -> str:
+        """Add a chain of layers, the one that does the work under the node's own name; the name of its
+        output.
+        """
+        node = op.node
+        output: str = node.output[0]
+        name: str = node.name or output
+        working = next(
+            (index for index, layer in enumerate(layers) if layer.kind != "routing"), len(layers) - 1
+        )
+        inputs = tuple(value.name for value in op.activations)
+        for index, layer in enumerate(layers):
+            value = output if index == len(layers) - 1 else f"{output}#{index}"
+            label = self._unique(name if index == working else f"{name}#{index}")
+            self.nodes.append(Node(label, node.op_type, layer, inputs, value))
+            inputs = (value,)
+        return output
+
+    def _unique(self, name: str) -> str:
+        candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        unique = next(candidate for candidate in candidates if candidate not in self.names)
+        self.names.add(unique)
+        return unique

@@ -1,0 +1,131 @@
+"""From whatever the caller has to a checked ONNX model in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx.inliner import inline_local_functions
+
+from lrpfast.errors import InputTypeError, ModelError
+
+OLDEST_OPSET = 7
+
+SIGNATURES = {
+    b"PK\x03\x04": "a ZIP archive, such as a PyTorch checkpoint or a Keras file",
+    b"\x89HDF": "an HDF5 file, such as a Keras model",
+    b"\x80\x02": "a Python pickle, such as an old PyTorch checkpoint",
+}
+
+
+def model_proto(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+    """The model, and the name to call it by."""
+    if isinstance(source, onnx.ModelProto):
+        return _checked(source, "the model"), source.graph.name or "model"
+    if isinstance(source, bytes):
+        model = _parsed(source, "the given bytes")
+        return _checked(model, "the given model"), model.graph.name or "model"
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        return _checked(_from_file(path), f"'{path}'"), path.stem
+    raise InputTypeError(
+        f"A model is loaded from a path, bytes or an onnx.ModelProto, not from {type(source).__name__}."
+    )
+
+
+def _from_file(path: Path) -> onnx.ModelProto:
+    if path.is_dir():
+        raise ModelError(f"'{path}' is a folder, not an ONNX file; give the path of the .onnx file itself.")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(
+            f"There is no file '{path}'; check the path (the current folder is '{Path.cwd()}')."
+        ) from None
+    except OSError as error:
+        raise ModelError(f"'{path}' cannot be read: {error.strerror}; check its permissions.") from error
+    model = _parsed(content, f"'{path}'")
+    try:
+        onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise ModelError(
+            f"'{path}' keeps its weights in other files, and one of them cannot be read: {error}. "
+            f"Put them beside it."
+        ) from error
+    return model
+
+
+def _parsed(content: bytes, origin: str) -> onnx.ModelProto:
+    if not content:
+        raise ModelError(f"{_sentence(origin)} is empty; export or download the model again.")
+    for signature, what in SIGNATURES.items():
+        if content.startswith(signature):
+            raise ModelError(
+                f"{_sentence(origin)} is {what}, not an ONNX file; export the model to ONNX first."
+            )
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError:
+        raise ModelError(
+            f"{_sentence(origin)} ({len(content):,} bytes) is no ONNX model, or a truncated one; export or "
+            f"download it again."
+        ) from None
+
+
+def _checked(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
+    """The model with local functions written out, if it keeps to the standard as far as lrpfast relies on
+    it.
+    """
+    if not model.graph.node:
+        raise ModelError(
+            f"{_sentence(origin)} is no ONNX model, or one without nodes; export or download it again."
+        )
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise ModelError(
+            f"{_sentence(origin)} keeps its weights in other files; load it by the path of its file."
+        )
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    version = versions.get("", versions.get("ai.onnx", 0))
+    if version and version < OLDEST_OPSET:
+        raise ModelError(
+            f"{_sentence(origin)} uses ONNX operator set {version}, and lrpfast reads {OLDEST_OPSET} and "
+            f"later; convert it with onnx.version_converter."
+        )
+    try:
+        onnx.checker.check_model(_skeleton(model))
+    except onnx.checker.ValidationError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise ModelError(
+            f"{_sentence(origin)} is not a valid ONNX model: {reason}. Export it again."
+        ) from error
+    return inline_local_functions(model) if model.functions else model
+
+
+def _skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The nodes alone, for the checker: weights would only be copied, and the types of the model's ends, on
+    which it is stricter than any runtime, do not matter here.
+    """
+    graph = model.graph
+    sources = [*graph.input, *graph.initializer, *(tensor.values for tensor in graph.sparse_initializer)]
+
+    def ends(names: Iterable[str]) -> list[onnx.ValueInfoProto]:
+        return [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ()) for name in names]
+
+    return onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.node,
+            graph.name or "graph",
+            ends(dict.fromkeys(source.name for source in sources)),
+            ends(value.name for value in graph.output),
+        ),
+        opset_imports=model.opset_import,
+        functions=model.functions,
+        ir_version=model.ir_version,
+    )
+
+
+def _sentence(origin: str) -> str:
+    return origin[0].upper() + origin[1:]
