@@ -193,9 +193,11 @@ void PackedWeights::pack_panels(const float* weights, int outputs, int inputs_pe
             const int target = panel.first_output_block * kBlock + lane;
             const bool linked = target < target_channels && source / source_group == target / target_group;
             const int output = adjoint ? source : target, input = adjoint ? target : source;
-            *packed++ = linked ? weights[(static_cast<std::int64_t>(output) * inputs_per_group +
-                                          input % inputs_per_group) * taps + tap]
-                               : 0.0f;
+            *packed++ =
+                linked
+                    ? weights[(static_cast<std::int64_t>(output) * inputs_per_group + input % inputs_per_group) * taps +
+                              tap]
+                    : 0.0f;
           }
     }
   (void)outputs;

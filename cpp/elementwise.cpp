@@ -70,8 +70,7 @@ void activation_relevance(ActivationRule rule, const FunctionParameters& functio
 void part(float positive, float negative, const Tensor& x, const Tensor& y, int threads) {
   const KernelTable& table = kernels();
   for_rows(
-      y, threads,
-      [&](float* out, const float* in, long count) { table.part(positive, negative, in, out, count); }, &x);
+      y, threads, [&](float* out, const float* in, long count) { table.part(positive, negative, in, out, count); }, &x);
 }
 
 std::vector<QuotientSums> quotient(const Quotient& q, const Tensor& s, int threads) {

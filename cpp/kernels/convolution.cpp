@@ -49,7 +49,7 @@ void tile(const ConvolutionTask& task, const long* in, const long* out) {
       float* target = task.output + p * task.output_block + out[i];
       for (int v = 0; v < kVectors; ++v) {
         vec sum = sums[i][p * kVectors + v];
-        if (task.bias) sum += load(task.bias + p * kBlock + v * kLanes);
+        if (task.bias) sum += load_loose(task.bias + p * kBlock + v * kLanes);
         if (task.accumulate) sum += load(target + v * kLanes);
         store(target + v * kLanes, sum);
       }
@@ -78,11 +78,15 @@ constexpr int kWide = 2, kNarrow = 2;
 void convolve(const ConvolutionTask& task) {
   switch (task.panel) {
 #if defined(__AVX512F__)
-    case 4: return tiles<kWide, 4>(task, task.input_pixels, task.output_pixels, task.pixels);
-    case 3: return tiles<kNarrow, 3>(task, task.input_pixels, task.output_pixels, task.pixels);
-    case 2: return tiles<kNarrow, 2>(task, task.input_pixels, task.output_pixels, task.pixels);
+    case 4:
+      return tiles<kWide, 4>(task, task.input_pixels, task.output_pixels, task.pixels);
+    case 3:
+      return tiles<kNarrow, 3>(task, task.input_pixels, task.output_pixels, task.pixels);
+    case 2:
+      return tiles<kNarrow, 2>(task, task.input_pixels, task.output_pixels, task.pixels);
 #endif
-    default: return tiles<kNarrow, 1>(task, task.input_pixels, task.output_pixels, task.pixels);
+    default:
+      return tiles<kNarrow, 1>(task, task.input_pixels, task.output_pixels, task.pixels);
   }
 }
 

@@ -1,8 +1,8 @@
 // Depthwise convolution: one block of channels at some pixels, each channel with its own taps.
 //
-// Loop order: tiles of 4 pixels; then taps; innermost the tile. The vectors run over channels, so a tap costs one load of
-// weights for the tile and one load and multiply-add per pixel: the kernel lives on memory bandwidth, and 4 pixels are
-// enough to hide the latency of the multiply-add.
+// Loop order: tiles of 4 pixels; then taps; innermost the tile. The vectors run over channels, so a tap costs one load
+// of weights for the tile and one load and multiply-add per pixel: the kernel lives on memory bandwidth, and 4 pixels
+// are enough to hide the latency of the multiply-add.
 #include "vector.h"
 
 namespace lrpfast {
@@ -13,7 +13,7 @@ template <int Pixels>
 void tile(const DepthwiseTask& task, const long* in, const long* out) {
   vec sums[Pixels][kVectors];
   for (int i = 0; i < Pixels; ++i)
-    for (int v = 0; v < kVectors; ++v) sums[i][v] = task.bias ? load(task.bias + v * kLanes) : vec{};
+    for (int v = 0; v < kVectors; ++v) sums[i][v] = task.bias ? load_loose(task.bias + v * kLanes) : vec{};
   for (int t = 0; t < task.tap_count; ++t) {
     const float* x = task.input + task.taps[t].input;
     const float* w = task.weights + task.taps[t].index * kBlock;

@@ -59,8 +59,9 @@ void gradient(const FunctionParameters& f, const float* x, const float* slope, c
         return inner > 0 && inner < 1 ? f.alpha : 0.0f;
       });
     case Function::hard_swish:
-      return multiply_by_derivative(
-          x, r, out, count, [](float v) { return v <= -3 ? 0.0f : v >= 3 ? 1.0f : v / 3.0f + 0.5f; });
+      return multiply_by_derivative(x, r, out, count, [](float v) {
+        return v <= -3 ? 0.0f : v >= 3 ? 1.0f : v / 3.0f + 0.5f;
+      });
   }
 }
 
@@ -74,18 +75,24 @@ inline double lanes_sum(vec v) {
 
 void activate(const FunctionParameters& f, const float* x, const float* slope, float* y, long count) {
   switch (f.function) {
-    case Function::relu: return map(x, y, count, [](vec v) { return positive(v); });
+    case Function::relu:
+      return map(x, y, count, [](vec v) { return positive(v); });
     case Function::leaky_relu:
       for (long i = 0; i < count; i += kLanes) {
         const vec v = load(x + i), s = slope ? load(slope + i) : splat(f.alpha);
         store(y + i, v >= 0 ? v : s * v);
       }
       return;
-    case Function::clip: return map(x, y, count, [&](vec v) { return clamp(v, f.low, f.high); });
-    case Function::sigmoid: return map_scalar(x, y, count, sigmoid);
-    case Function::tanh: return map_scalar(x, y, count, tanhf);
-    case Function::elu: return map_scalar(x, y, count, [&](float v) { return v >= 0 ? v : f.alpha * expm1f(v); });
-    case Function::hard_sigmoid: return map(x, y, count, [&](vec v) { return clamp(f.alpha * v + f.beta, 0, 1); });
+    case Function::clip:
+      return map(x, y, count, [&](vec v) { return clamp(v, f.low, f.high); });
+    case Function::sigmoid:
+      return map_scalar(x, y, count, sigmoid);
+    case Function::tanh:
+      return map_scalar(x, y, count, tanhf);
+    case Function::elu:
+      return map_scalar(x, y, count, [&](float v) { return v >= 0 ? v : f.alpha * expm1f(v); });
+    case Function::hard_sigmoid:
+      return map(x, y, count, [&](vec v) { return clamp(f.alpha * v + f.beta, 0, 1); });
     case Function::hard_swish:
       return map(x, y, count, [](vec v) { return v * clamp(v * (1.0f / 6.0f) + 0.5f, 0, 1); });
   }
@@ -94,8 +101,10 @@ void activate(const FunctionParameters& f, const float* x, const float* slope, f
 void activation_relevance(ActivationRule rule, const FunctionParameters& f, const float* x, const float* slope,
                           const float* r, float* out, long count) {
   switch (rule) {
-    case ActivationRule::gradient: return gradient(f, x, slope, r, out, count);
-    case ActivationRule::deconvnet: return map(r, out, count, [](vec v) { return positive(v); });
+    case ActivationRule::gradient:
+      return gradient(f, x, slope, r, out, count);
+    case ActivationRule::deconvnet:
+      return map(r, out, count, [](vec v) { return positive(v); });
     case ActivationRule::guided_backprop:
       for (long i = 0; i < count; i += kLanes) store(out + i, load(x + i) > 0 ? positive(load(r + i)) : vec{});
       return;
@@ -117,13 +126,13 @@ void quotient(const QuotientTask& task, QuotientSums& sums, long count) {
     vec r = task.share * load(task.r + i);
     if (task.gate != Gate::open) {
       vec own = load(task.own + i);
-      if (task.own_bias) own -= load(task.own_bias + lane);
+      if (task.own_bias) own -= load_loose(task.own_bias + lane);
       r = task.gate == Gate::positive ? (own > 0 ? r : vec{}) : (own < 0 ? r : vec{});
     }
     const vec safe = stabilized == 0 ? splat(1) : stabilized;  // 0 / 0 counts as 0
     const vec s = stabilized == 0 ? vec{} : r / safe;
     store(task.s + i, s);
-    if (task.bias) bias_sum += s * load(task.bias + lane);
+    if (task.bias) bias_sum += s * load_loose(task.bias + lane);
     stabilizer_sum += s * (stabilized - z);
     quotient_sum += s * stabilized;
   }

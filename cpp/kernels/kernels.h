@@ -28,7 +28,7 @@ struct ConvolutionTask {
   bool accumulate;       // add to the output instead of replacing it
   float* output;         // first output block of the panel
   long output_block;
-  const long* input_pixels;   // offset of each pixel in a block, in floats
+  const long* input_pixels;  // offset of each pixel in a block, in floats
   const long* output_pixels;
   int pixels;
 };

@@ -24,9 +24,22 @@ void sum_pool(const PoolTask&, const float*, float*);
 void sum_unpool(const PoolTask&, const float*, const float*, float*);
 
 const KernelTable& table() {
-  static const KernelTable kTable = {
-      LRPFAST_NAME(LRPFAST_ISA), kLanes == kBlock ? 4 : 1, convolve, depthwise, activate, activation_relevance, part,
-      quotient,   contribute, affine, add,  sum,  max_pool, max_unpool,  sum_pool, sum_unpool};
+  static const KernelTable kTable = {LRPFAST_NAME(LRPFAST_ISA),
+                                     kLanes == kBlock ? 4 : 1,
+                                     convolve,
+                                     depthwise,
+                                     activate,
+                                     activation_relevance,
+                                     part,
+                                     quotient,
+                                     contribute,
+                                     affine,
+                                     add,
+                                     sum,
+                                     max_pool,
+                                     max_unpool,
+                                     sum_pool,
+                                     sum_unpool};
   return kTable;
 }
 

@@ -21,6 +21,10 @@ constexpr int kVectors = kBlock / kLanes;  // vectors in a block of channels
 typedef float vec __attribute__((vector_size(4 * kLanes), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * kLanes), may_alias));
 
+typedef float loose_vec __attribute__((vector_size(4 * kLanes), may_alias, aligned(4)));
+
+// For what the caller owns, such as a bias; tensors and packed weights are aligned.
+inline vec load_loose(const float* p) { return *reinterpret_cast<const loose_vec*>(p); }
 inline vec load(const float* p) { return *reinterpret_cast<const vec*>(p); }
 inline void store(float* p, vec v) { *reinterpret_cast<vec*>(p) = v; }
 inline ivec load(const int32_t* p) { return *reinterpret_cast<const ivec*>(p); }

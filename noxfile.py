@@ -1,0 +1,34 @@
+"""Development sessions: ``nox -s tests``, ``nox -s lint``, ``nox -s types``, ``nox -s bench``."""
+
+from glob import glob
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    session.install(".[test]")
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install("ruff", "clang-format")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("clang-format", "--dry-run", "--Werror", *glob("cpp/**/*.cpp", recursive=True))
+    session.run("clang-format", "--dry-run", "--Werror", *glob("cpp/**/*.h", recursive=True))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    session.install(".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    session.install(".[bench]")
+    session.run("pytest", "benchmarks", *session.posargs)
