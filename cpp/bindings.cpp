@@ -89,10 +89,9 @@ py::array_t<double> per_sample(const std::vector<QuotientSums>& maps, const Tens
   return totals;
 }
 
-py::array_t<double> quotient_of(const Tensor& r, const Tensor& z, const Tensor* own,
-                                const std::optional<Floats>& own_bias, const std::optional<Floats>& bias, Gate gate,
-                                float share, float stabilizer, const Tensor& s, int threads) {
-  const Quotient task{&r, &z, own, bias_of(own_bias, s.blocks), bias_of(bias, s.blocks), gate, share, stabilizer};
+py::array_t<double> quotient_of(const Tensor& r, const Tensor& z, const Tensor* own, const std::optional<Floats>& bias,
+                                Gate gate, float share, float stabilizer, const Tensor& s, int threads) {
+  const Quotient task{&r, &z, own, bias_of(bias, s.blocks), gate, share, stabilizer};
   if (gate != Gate::open && own == nullptr) throw std::invalid_argument("quotient: a gate needs the pre-activation");
   std::vector<QuotientSums> maps;
   {
@@ -161,8 +160,8 @@ void bind_steps(py::module_& m) {
   m.def("activation_relevance", &activation_relevance, "rule"_a, "function"_a, "x"_a, "slope"_a, "r"_a, "out"_a,
         "threads"_a, Unlocked());
   m.def("part", &part, "positive"_a, "negative"_a, "x"_a, "y"_a, "threads"_a, Unlocked());
-  m.def("quotient", &quotient_of, "r"_a, "z"_a, "own"_a, "own_bias"_a, "bias"_a, "gate"_a, "share"_a, "stabilizer"_a,
-        "s"_a, "threads"_a);
+  m.def("quotient", &quotient_of, "r"_a, "z"_a, "own"_a, "bias"_a, "gate"_a, "share"_a, "stabilizer"_a, "s"_a,
+        "threads"_a);
   m.def("contribute", &contribute, "positive"_a, "negative"_a, "sign"_a, "a"_a, "c"_a, "accumulate"_a, "out"_a,
         "threads"_a, Unlocked());
   m.def("affine", &affine, "x"_a, "scale"_a, "shift"_a, "y"_a, "threads"_a, Unlocked());

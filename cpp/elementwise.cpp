@@ -83,13 +83,12 @@ std::vector<QuotientSums> quotient(const Quotient& q, const Tensor& s, int threa
     const Map r = map_of(q.r, s, sample, block), z = map_of(q.z, s, sample, block);
     const Map own = map_of(q.own, s, sample, block);
     const float* bias = q.bias ? q.bias + block * kBlock : nullptr;
-    const float* own_bias = q.own_bias ? q.own_bias + block * kBlock : nullptr;
     QuotientSums& total = totals[sample * s.blocks + block];
     for (int d = 0; d < s.size[0]; ++d)
       for (int h = 0; h < s.size[1]; ++h)
-        table.quotient({r.row(d, h), z.row(d, h), own.row(d, h), own_bias, bias, q.gate, q.share, q.stabilizer,
-                        s.row(sample, block, d, h)},
-                       total, static_cast<long>(s.size[2]) * kBlock);
+        table.quotient(
+            {r.row(d, h), z.row(d, h), own.row(d, h), bias, q.gate, q.share, q.stabilizer, s.row(sample, block, d, h)},
+            total, static_cast<long>(s.size[2]) * kBlock);
   });
   return totals;
 }

@@ -14,10 +14,10 @@ void activation_relevance(ActivationRule rule, const FunctionParameters& functio
                           const Tensor& r, const Tensor& out, int threads);
 void part(float positive, float negative, const Tensor& x, const Tensor& y, int threads);
 
-// s = share * gate(own - own_bias) * r / stab(z), and what the audit needs: for each sample and block its sums.
+// s = share * gate(own) * r / stab(z), and what the audit needs: for each sample and block its sums.
 struct Quotient {
   const Tensor *r, *z, *own;
-  const float *own_bias, *bias;  // target.blocks * 16 floats each, or null
+  const float* bias;  // s.blocks * 16 floats, or null
   Gate gate;
   float share, stabilizer;
 };

@@ -125,8 +125,7 @@ void quotient(const QuotientTask& task, QuotientSums& sums, long count) {
     const vec stabilized = z + (z >= 0 ? splat(task.stabilizer) : splat(-task.stabilizer));
     vec r = task.share * load(task.r + i);
     if (task.gate != Gate::open) {
-      vec own = load(task.own + i);
-      if (task.own_bias) own -= load_loose(task.own_bias + lane);
+      const vec own = load(task.own + i);
       r = task.gate == Gate::positive ? (own > 0 ? r : vec{}) : (own < 0 ? r : vec{});
     }
     const vec safe = stabilized == 0 ? splat(1) : stabilized;  // 0 / 0 counts as 0

@@ -65,7 +65,6 @@ struct QuotientSums {
 // s = share * gate(own) * r / stab(z)
 struct QuotientTask {
   const float *r, *z, *own;  // own: pre-activation that the gate looks at (null if open)
-  const float* own_bias;     // [16], subtracted from own; or null
   const float* bias;         // [16], the bias in z, for the account; or null
   Gate gate;
   float share, stabilizer;

@@ -89,7 +89,6 @@ def quotient(
     r: Tensor,
     z: Tensor,
     own: Tensor | None,
-    own_bias: Floats | None,
     bias: Floats | None,
     gate: Gate,
     share: float,

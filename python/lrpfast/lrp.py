@@ -63,17 +63,11 @@ class LRP:
         if isinstance(composite, str):
             composite = named(composite)
         elif not isinstance(composite, Composite):
-            raise InputTypeError(
-                f"composite is a preset's name or a Composite, not {type(composite).__name__}."
-            )
+            raise InputTypeError(f"composite is a preset's name or a Composite, not {type(composite).__name__}.")
         if backend not in get_args(BackendName):
-            raise InputError(
-                f"There is no backend {backend!r}; the backends are {', '.join(get_args(BackendName))}."
-            )
+            raise InputError(f"There is no backend {backend!r}; the backends are {', '.join(get_args(BackendName))}.")
         if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise InputError(
-                f"threads is the number of threads, 1 or more, or None for all cores; not {threads!r}."
-            )
+            raise InputError(f"threads is the number of threads, 1 or more, or None for all cores; not {threads!r}.")
         self.model = model if isinstance(model, Model) else load(model)
         self.composite = composite
         self.backend: BackendName = backend
@@ -139,11 +133,7 @@ class LRP:
         fits = array.ndim == len(expected) and all(
             want is None or have == want for have, want in zip(array.shape[1:], expected[1:], strict=True)
         )
-        shown = (
-            "("
-            + ", ".join("N" if i == 0 else "any" if d is None else str(d) for i, d in enumerate(expected))
-            + ")"
-        )
+        shown = "(" + ", ".join("N" if i == 0 else "any" if d is None else str(d) for i, d in enumerate(expected)) + ")"
         if not fits:
             hint = ""
             if array.shape == tuple(expected[1:]):
@@ -153,9 +143,7 @@ class LRP:
                 f"but an array of shape {array.shape} was given.{hint}"
             )
         if array.size == 0:
-            raise InputError(
-                f"The input is empty: shape {array.shape}. Give at least one sample of shape {shown}."
-            )
+            raise InputError(f"The input is empty: shape {array.shape}. Give at least one sample of shape {shown}.")
         if not np.isfinite(array).all():
             bad = int(np.count_nonzero(~np.isfinite(array)))
             raise InputError(f"The input holds {bad} values that are NaN or infinite; replace them first.")
@@ -196,9 +184,7 @@ def _checked_target(
         if not np.isfinite(array).all():
             raise InputError("The target holds NaN or infinity; a seed must be finite.")
         fits = array.ndim == len(output) + 1 and len(array) == batch
-        if not fits or any(
-            want not in (None, have) for have, want in zip(array.shape[1:], output, strict=True)
-        ):
+        if not fits or any(want not in (None, have) for have, want in zip(array.shape[1:], output, strict=True)):
             raise InputError(
                 f"A float target is a seed of the output's shape {(batch, *output)}, but it has shape {array.shape}. "
                 f"For class indices pass integers."
@@ -209,9 +195,7 @@ def _checked_target(
     if array.ndim == 0:
         array = np.broadcast_to(array, (batch,))
     if array.ndim > 2 or len(array) != batch or array.size == 0:
-        raise InputError(
-            f"target has shape {array.shape}; give one class, {batch} classes, or ({batch}, T) classes."
-        )
+        raise InputError(f"target has shape {array.shape}; give one class, {batch} classes, or ({batch}, T) classes.")
     classes = int(np.prod([size or 1 for size in output]))
     if None not in output and (array.min() < 0 or array.max() >= classes):
         wrong = int(array.min() if array.min() < 0 else array.max())
@@ -221,9 +205,7 @@ def _checked_target(
     return array.astype(np.int64)
 
 
-def _seed(
-    target: npt.NDArray[Any] | None, output: Array, composite: Composite
-) -> tuple[Array, npt.NDArray[Any]]:
+def _seed(target: npt.NDArray[Any] | None, output: Array, composite: Composite) -> tuple[Array, npt.NDArray[Any]]:
     """Seed (N, T, *output) of the relevance pass, and the target that it stands for."""
     batch, scores = len(output), output.reshape(len(output), -1)
     if target is not None and target.dtype.kind == "f":

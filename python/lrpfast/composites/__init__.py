@@ -1,7 +1,7 @@
 """Composites: which rule each layer gets, by hand or by the presets that the field knows."""
 
 from lrpfast.composites.composite import Composite
-from lrpfast.composites.matching import Depth, First, Last, LayerInfo, Match, Named, OfKind, Where
+from lrpfast.composites.matching import Depth, First, Last, LayerInfo, Match, Named, OfFunction, OfKind, Where
 from lrpfast.composites.presets import (
     PRESETS,
     BetaSmooth,
@@ -44,6 +44,7 @@ __all__ = [
     "LayerInfo",
     "Match",
     "Named",
+    "OfFunction",
     "OfKind",
     "PlainGradient",
     "PresetA",

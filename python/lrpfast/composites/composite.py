@@ -76,9 +76,7 @@ class Composite:
         if isinstance(condition, str):
             kinds = [kind for kind in KINDS if kind == condition]
             if not kinds:
-                raise CompositeError(
-                    f"{problem}: '{condition}' is no kind of layer; the kinds are {', '.join(KINDS)}."
-                )
+                raise CompositeError(f"{problem}: '{condition}' is no kind of layer; the kinds are {', '.join(KINDS)}.")
             condition = OfKind(*kinds)
         if not isinstance(condition, Match) or not isinstance(rule, Rule):
             raise CompositeError(f"{problem}; write for example ('conv', ZPlus()).")
@@ -103,6 +101,5 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
     rule = ("-" * width for width in widths)
     lines = [rows[0], tuple(rule), *rows[1:]]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from lrpfast.model.layers import Kind
+from lrpfast.model.layers import ActivationName, Kind
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class LayerInfo:
 
     `depth` counts the weighted layers (conv and dense) from the input, 0 the first, and `depths` is their
     number; a layer without weights has the depth of the weighted one before it. `first` is true for a
-    weighted layer that no other weighted layer comes before, `last` for one that none comes after.
+    weighted layer that no other weighted layer comes before, `last` for one that none comes after. `function` is
+    that of an activation, such as "relu", and empty for other layers.
     """
 
     name: str
@@ -25,6 +26,7 @@ class LayerInfo:
     last: bool
     depth: int
     depths: int
+    function: str = ""
 
 
 class Match:
@@ -84,6 +86,19 @@ class OfKind(Match):
 
 
 @dataclass(frozen=True)
+class OfFunction(Match):
+    """Activations of one function: relu, leaky_relu, clip, sigmoid, tanh, elu, hard_sigmoid, hard_swish."""
+
+    function: ActivationName
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return layer.function == self.function
+
+    def __str__(self) -> str:
+        return self.function
+
+
+@dataclass(frozen=True)
 class Named(Match):
     """Layers whose name matches a pattern with the wildcards of a shell, such as ``"features.*"``."""
 
@@ -120,8 +135,7 @@ class Last(Match):
 
 @dataclass(frozen=True)
 class Depth(Match):
-    """Layers from depth `start` up to, not including, `stop`; negative counts from the last, None means the
-    end."""
+    """Layers from depth `start` up to, not including, `stop`, counted as in a slice of all depths."""
 
     start: int = 0
     stop: int | None = None

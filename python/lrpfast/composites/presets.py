@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy.typing as npt
 
 from lrpfast.composites.composite import Composite
-from lrpfast.composites.matching import First, Match, OfKind
+from lrpfast.composites.matching import First, Match, OfFunction, OfKind
 from lrpfast.errors import CompositeError
 from lrpfast.model.layers import KINDS
 from lrpfast.rules import (
@@ -24,6 +24,7 @@ from lrpfast.rules import (
     Flat,
     Gamma,
     Gradient,
+    Norm,
     ReLUBetaSmooth,
     ReLUDeconvNet,
     ReLUGuidedBackprop,
@@ -108,8 +109,10 @@ def EpsilonGammaBox(
 
 @preset("excitation_backprop")
 def ExcitationBackprop(stabilizer: float = 1e-6) -> Composite:
-    """ZPlus everywhere (Zhang et al., *Top-down Neural Attention by Excitation Backprop*, 2016)."""
-    return _layered("excitation_backprop", ZPlus(stabilizer), ZPlus(stabilizer))
+    """ZPlus for weighted layers (Zhang et al., *Top-down Neural Attention by Excitation Backprop*, 2016)."""
+    weighted, summed = OfKind("conv", "dense"), OfKind("sum", "average")
+    entries = [(weighted, ZPlus(stabilizer)), (summed, Norm()), (EVERYTHING, Gradient())]
+    return Composite("excitation_backprop", entries)
 
 
 @preset("preset_a")
@@ -162,21 +165,19 @@ def GradientXInput() -> Composite:
 
 @preset("deconvnet")
 def DeconvNet() -> Composite:
-    """The gradient with the signal clipped at every activation."""
-    return Composite("deconvnet", [("activation", ReLUDeconvNet()), (EVERYTHING, Gradient())], seed="one")
+    """The gradient with the signal clipped at every ReLU."""
+    return Composite("deconvnet", [(OfFunction("relu"), ReLUDeconvNet()), (EVERYTHING, Gradient())], seed="one")
 
 
 @preset("guided_backprop")
 def GuidedBackprop() -> Composite:
-    """The gradient with the signal clipped at every activation, and passed by active units alone."""
+    """The gradient with the signal clipped at every ReLU, and passed by active units alone."""
     return Composite(
-        "guided_backprop", [("activation", ReLUGuidedBackprop()), (EVERYTHING, Gradient())], seed="one"
+        "guided_backprop", [(OfFunction("relu"), ReLUGuidedBackprop()), (EVERYTHING, Gradient())], seed="one"
     )
 
 
 @preset("beta_smooth")
 def BetaSmooth(beta: float = 10.0) -> Composite:
-    """The gradient with every activation as smooth as a softplus."""
-    return Composite(
-        "beta_smooth", [("activation", ReLUBetaSmooth(beta)), (EVERYTHING, Gradient())], seed="one"
-    )
+    """The gradient with every ReLU as smooth as a softplus."""
+    return Composite("beta_smooth", [(OfFunction("relu"), ReLUBetaSmooth(beta)), (EVERYTHING, Gradient())], seed="one")

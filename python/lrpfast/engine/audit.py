@@ -40,7 +40,8 @@ class LayerAudit:
 @dataclass(frozen=True, eq=False)
 class Audit:
     """One `LayerAudit` per layer, from the output to the input. Printed, it is a table of means over
-    samples."""
+    samples.
+    """
 
     layers: tuple[LayerAudit, ...]
 
@@ -54,14 +55,10 @@ class Audit:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise KeyError(
-            f"no layer is named {name!r}; the layers are {', '.join(layer.name for layer in self.layers)}"
-        )
+        raise KeyError(f"no layer is named {name!r}; the layers are {', '.join(layer.name for layer in self.layers)}")
 
     def __str__(self) -> str:
-        rows = [
-            ("layer", "rule", "received", "handed down", "bias", "stabilizer", "rule absorbed", "rounding")
-        ]
+        rows = [("layer", "rule", "received", "handed down", "bias", "stabilizer", "rule absorbed", "rounding")]
         for layer in self.layers:
             parts = (
                 layer.received,

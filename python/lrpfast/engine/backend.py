@@ -13,7 +13,8 @@ class Backend(Protocol):
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         """Output (N, ...) of the batch `x` (N, ...) in the graph's layout, and what `relevance` needs of the
-        pass."""
+        pass.
+        """
 
     def relevance(self, state: Any, seed: Array) -> tuple[Array, Audit]:
         """Relevance (N, T, ...) of the input for a seed (N, T, ...) at the output, and the account of it."""

@@ -58,9 +58,7 @@ class Plan:
 
     def __str__(self) -> str:
         rows = [("layer", "operator", "kind", "rule")]
-        rows += [
-            (step.node.name, step.node.operator, step.info.kind, _rule_name(step)) for step in self.steps
-        ]
+        rows += [(step.node.name, step.node.operator, step.info.kind, _rule_name(step)) for step in self.steps]
         return table(rows)
 
 
@@ -96,7 +94,8 @@ def layer_infos(graph: Graph) -> list[LayerInfo]:
         first = heavy and not any(behind[name] for name in node.inputs)
         last = heavy and not ahead.get(node.output, False)
         kind, depth = node.layer.kind, max(count - 1, 0)
-        infos.append(LayerInfo(node.name, node.operator, kind, first, last, depth, sum(weighted)))
+        function = node.layer.function if isinstance(node.layer, Activation) else ""
+        infos.append(LayerInfo(node.name, node.operator, kind, first, last, depth, sum(weighted), function))
     return infos
 
 
@@ -111,9 +110,7 @@ def nonnegative_values(graph: Graph) -> set[str]:
 
 def _is_nonnegative(layer: Layer, inputs: bool) -> bool:
     if isinstance(layer, Activation):
-        floor = layer.function in ("relu", "sigmoid", "hard_sigmoid") or (
-            layer.function == "clip" and layer.low >= 0
-        )
+        floor = layer.function in ("relu", "sigmoid", "hard_sigmoid") or (layer.function == "clip" and layer.low >= 0)
         return floor or (inputs and layer.high >= 0)  # the others keep the sign of their argument
     if isinstance(layer, Affine):
         return inputs and bool((layer.scale >= 0).all() and (layer.shift >= 0).all())
@@ -127,9 +124,7 @@ def _step(graph: Graph, node: Node, info: LayerInfo, rule: Rule | None, nonnegat
         raise CompositeError(f"{node} has no rule; add one, for example ('{info.kind}', Epsilon())")
     if info.kind not in rule.kinds:
         fits = ", ".join(sorted(rule.kinds))
-        raise CompositeError(
-            f"{node} is of kind {info.kind}, but {rule} is for {fits}; choose another rule for it"
-        )
+        raise CompositeError(f"{node} is of kind {info.kind}, but {rule} is for {fits}; choose another rule for it")
     if not isinstance(rule, LinearRule):
         return Step(node, info, rule)
     inputs_nonnegative = all(name in nonnegative for name in node.inputs)
@@ -175,11 +170,7 @@ def simplified(
 def _mergeable(terms: list[Term], weight: WeightPart, part: InputPart, sign: float) -> int | None:
     """Index of a term with the same weights, whose input can take up `part`."""
     for index, term in enumerate(terms):
-        if (
-            isinstance(part, Part)
-            and isinstance(term.input, Part)
-            and (term.weight, term.sign) == (weight, sign)
-        ):
+        if isinstance(part, Part) and isinstance(term.input, Part) and (term.weight, term.sign) == (weight, sign):
             return index
     return None
 

@@ -64,10 +64,7 @@ class Model:
         rows = [("layer", "operator", "kind", "output", "parameters")]
         rows += [_row(node, shapes.get(node.output) if shapes else None) for node in self.graph.nodes]
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         count = sum(_parameters(node) for node in self.graph.nodes)
         return "\n".join([title, *lines, f"{len(self.graph.nodes)} layers, {count:,} parameters"])
 

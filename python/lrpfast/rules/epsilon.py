@@ -18,8 +18,8 @@ class Epsilon(LinearRule):
     Parameters
     ----------
     epsilon : float
-        Distance that the denominator is moved away from zero, in units of the layer's output, >= 0; a larger one
-        absorbs the relevance of weakly activated units.
+        Distance that the denominator is moved away from zero, in units of the layer's output, >= 0; a larger
+        one absorbs the relevance of weakly activated units.
     zero_bias : bool
         Leave the bias out of the denominator, so that it absorbs no relevance.
 

@@ -24,7 +24,7 @@ class Gamma(LinearRule):
     stabilizer : float
         Distance that the denominators are moved away from zero, in units of the layer's output, >= 0.
     zero_bias : bool
-        Leave the bias out of z and of the denominators, so that it absorbs no relevance.
+        Leave the bias out of the denominators, so that it absorbs no relevance; z keeps it.
 
     References
     ----------

@@ -19,7 +19,6 @@ class Pass(Rule):
 
 @dataclass(frozen=True)
 class Gradient(Rule):
-    """Multiply by the transposed Jacobian: ``R = J'R'``. Max pooling hands all to the winner, routing moves
-    values."""
+    """Multiply by the transposed Jacobian: ``R = J'R'``; that of max pooling hands all to the winner."""
 
     formula: ClassVar[str] = "J'R"

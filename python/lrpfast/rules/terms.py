@@ -2,7 +2,7 @@
 
 Every redistribution rule of a linear layer ``z = W a + b`` is one or more groups
 
-    z = sum_t sign_t W_t a_t + b_g        s = gate R_out / stab(z)        R_in += share sum_t sign_t a_t . W_t' s
+    z = sum_t sign_t W_t a_t + b_g      s = gate R_out / stab(z)      R_in += share sum_t sign_t a_t . W_t' s
 
 where ``W_t`` is a modification of the weights, ``a_t`` one of the input, ``b_g`` one of the bias, ``W'`` the
 adjoint of ``W`` and ``stab(z) = z + stabilizer sgn(z)`` with ``sgn(0) = 1``. A quotient 0 / 0 counts as zero:

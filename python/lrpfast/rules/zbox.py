@@ -22,8 +22,9 @@ class ZBox(LinearRule):
     Parameters
     ----------
     low, high : array_like
-        Smallest and largest value that an input can take, in the units of the layer's input, low <= high; numbers
-        or arrays that broadcast against one sample in the layout of the model's input, such as (3, 1, 1).
+        Smallest and largest value that an input can take, in the units of the layer's input, low <= high;
+        numbers or arrays that broadcast against one sample in the layout of the model's input, such as
+        (3, 1, 1).
     stabilizer : float
         Distance that the denominator is moved away from zero, in units of the layer's output, >= 0.
 

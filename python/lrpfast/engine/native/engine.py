@@ -15,7 +15,7 @@ from lrpfast.engine.native.layout import Halo, Workshop
 from lrpfast.engine.native.maps import AffineMap, LinearMap, PreparedWeights
 from lrpfast.engine.native.prepared import GATES, RELU_RULES, Prepared, PreparedGroup, PreparedStep, prepare
 from lrpfast.engine.plan import Plan
-from lrpfast.engine.reference.engine import moved, moved_back
+from lrpfast.engine.routing import moved, moved_back
 from lrpfast.model.layers import Array, Concat, Convolution, Dense, Layer, Shape
 from lrpfast.rules import LinearRule, Pass
 from lrpfast.rules.terms import AS_IS, Part
@@ -31,6 +31,14 @@ class State:
     prepared: Prepared
     values: dict[str, core.Tensor]
     winners: dict[str, core.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Relevance:
+    """Relevance of a value, (N * T, ...), and its sum per sample for the account."""
+
+    tensor: core.Tensor
+    sums: Sums
 
 
 class NativeEngine:
@@ -92,32 +100,35 @@ class NativeEngine:
     def relevance(self, state: State, seed: Array) -> tuple[Array, Audit]:
         """Relevance (N, T, ...) of the input for a seed (N, T, ...) at the output, and the account of it."""
         graph, prepared, explanations = self.plan.graph, state.prepared, seed.shape[1]
-        relevance = {graph.output: self.shop.loaded(seed.reshape(-1, *seed.shape[2:]))}
+        relevance = {graph.output: self._summed(self.shop.loaded(seed.reshape(-1, *seed.shape[2:])))}
         layers = []
         for step in reversed(prepared.steps):
             node = step.step.node
             received = relevance.pop(node.output, None)
             if received is None:  # no path to the explained output
                 continue
-            handed, absorbed = self._hand_down(step, state, received)
-            for name, shape, part in zip(node.inputs, step.in_shapes, handed, strict=True):
+            handed, absorbed = self._hand_down(step, state, received.tensor)
+            parts = [received if part is received.tensor else self._summed(part) for part in handed]
+            for name, shape, part in zip(node.inputs, step.in_shapes, parts, strict=True):
                 relevance[name] = self._total(relevance[name], part, shape) if name in relevance else part
-            layers.append(self._account(step, received, handed, absorbed, explanations))
-        arrived, shape = relevance[graph.input], prepared.shapes[graph.input]
+            layers.append(account(step, received, parts, absorbed, explanations))
+        arrived, shape = relevance[graph.input].tensor, prepared.shapes[graph.input]
         if self.plan.composite.times_input:
-            x, arrived = state.values[graph.input], self.shop.tensor(arrived.samples, shape)
-            core.contribute(1, 1, 1, x, relevance[graph.input], False, arrived, self.shop.threads)
+            x, gradient = state.values[graph.input], arrived
+            arrived = self.shop.tensor(gradient.samples, shape)
+            core.contribute(1, 1, 1, x, gradient, False, arrived, self.shop.threads)
         return self.shop.stored(arrived, shape).reshape(-1, explanations, *shape), Audit(tuple(layers))
 
-    def _total(self, one: core.Tensor, other: core.Tensor, shape: Shape) -> core.Tensor:
-        """Relevance from two readers of a value; a new tensor, since one may stand for several values."""
-        out = self.shop.tensor(one.samples, shape)
-        core.add(one, other, out, self.shop.threads)
-        return out
+    def _summed(self, tensor: core.Tensor) -> Relevance:
+        return Relevance(tensor, core.sums(tensor, self.shop.threads))
 
-    def _hand_down(
-        self, step: PreparedStep, state: State, r: core.Tensor
-    ) -> tuple[list[core.Tensor], Sums | None]:
+    def _total(self, one: Relevance, other: Relevance, shape: Shape) -> Relevance:
+        """Relevance from two readers of a value; a new tensor, since one may stand for several values."""
+        out = self.shop.tensor(one.tensor.samples, shape)
+        core.add(one.tensor, other.tensor, out, self.shop.threads)
+        return Relevance(out, one.sums + other.sums)
+
+    def _hand_down(self, step: PreparedStep, state: State, r: core.Tensor) -> tuple[list[core.Tensor], Sums | None]:
         """What a step hands to each input, and for rules made of terms (N * T, 3) sums: bias, stabilizer, handled."""
         node, rule, threads = step.step.node, step.step.rule, self.shop.threads
         inputs = [state.values[name] for name in node.inputs]
@@ -165,9 +176,7 @@ class NativeEngine:
             z = own if plan.denominator == "forward" else self._denominator(group, linear, inputs, step.in_shapes)
             s = self.shop.tensor(r.samples, step.out_shape, linear.s_halo)
             gated, gate = (own if plan.gate != "open" else None), GATES[plan.gate]
-            absorbed += core.quotient(
-                r, z, gated, group.own_bias, group.bias, gate, plan.share, stabilizer, s, threads
-            )
+            absorbed += core.quotient(r, z, gated, group.bias, gate, plan.share, stabilizer, s, threads)
             for term in group.terms:
                 part, sign = term.part, term.term.sign
                 for branch, a in enumerate(inputs):
@@ -214,26 +223,21 @@ class NativeEngine:
         core.part(part.positive, part.negative, a, out, self.shop.threads)
         return out
 
-    def _account(
-        self,
-        step: PreparedStep,
-        received: core.Tensor,
-        handed: list[core.Tensor],
-        absorbed: Sums | None,
-        explanations: int,
-    ) -> LayerAudit:
-        total = core.sums(received, self.shop.threads)
-        same = len(handed) == 1 and handed[0] is received
-        down = total if same else sum((core.sums(part, self.shop.threads) for part in handed), np.zeros_like(total))
-        if absorbed is None:
-            bias = stabilizer = np.zeros_like(total)
-            rule = total - down
-        else:
-            bias, stabilizer, rule = absorbed[:, 0], absorbed[:, 1], total - absorbed[:, 2]
-        node = step.step.node
-        shape = (-1,) if explanations == 1 else (-1, explanations)
-        figures = (figure.reshape(shape) for figure in (total, down, bias, stabilizer, rule))
-        return LayerAudit(node.name, node.operator, str(step.step.rule), *figures)
+
+def account(
+    step: PreparedStep, received: Relevance, handed: list[Relevance], absorbed: Sums | None, explanations: int
+) -> LayerAudit:
+    """The figures of one step as the audit shows them."""
+    total = received.sums
+    down = sum((part.sums for part in handed), np.zeros_like(total))
+    if absorbed is None:
+        bias = stabilizer = np.zeros_like(total)
+        rule = total - down
+    else:
+        bias, stabilizer, rule = absorbed[:, 0], absorbed[:, 1], total - absorbed[:, 2]
+    shape = (-1,) if explanations == 1 else (-1, explanations)
+    figures = (figure.reshape(shape) for figure in (total, down, bias, stabilizer, rule))
+    return LayerAudit(step.step.node.name, step.step.node.operator, str(step.step.rule), *figures)
 
 
 def is_copied_in_numpy(layer: Layer) -> bool:

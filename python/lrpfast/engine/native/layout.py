@@ -48,11 +48,11 @@ class Workshop:
     pool: core.Pool
     threads: int
 
-    def tensor(self, samples: int, shape: Shape, halo: Halo = Halo()) -> core.Tensor:  # noqa: B008  # immutable
+    def tensor(self, samples: int, shape: Shape, halo: Halo = Halo()) -> core.Tensor:  # immutable
         """An uninitialised tensor for `samples` samples of `shape`."""
         return core.Tensor(self.pool, samples, shape[0], size3(shape[1:]), halo.before, halo.after)
 
-    def loaded(self, values: npt.NDArray[np.floating], halo: Halo = Halo()) -> core.Tensor:  # noqa: B008
+    def loaded(self, values: npt.NDArray[np.floating], halo: Halo = Halo()) -> core.Tensor:
         """A tensor that holds `values` (N, C, *spatial)."""
         tensor = self.tensor(len(values), values.shape[1:], halo)
         whole = values.astype(np.float32, copy=False).reshape(*values.shape[:2], *size3(values.shape[2:]))
@@ -74,7 +74,8 @@ def forward_halo(window: Window, spatial: Shape) -> Halo:
     """Halo that a convolution's input needs."""
     pads = window.pads_for(spatial)
     return Halo(
-        size3(tuple(max(before, 0) for before, _ in pads), 0), size3(tuple(max(after, 0) for _, after in pads), 0)
+        size3(tuple(max(before, 0) for before, _ in pads), 0),
+        size3(tuple(max(after, 0) for _, after in pads), 0),
     )
 
 

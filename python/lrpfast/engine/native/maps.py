@@ -69,9 +69,7 @@ class LinearMap(Protocol):
     s_halo: Halo  # around what the adjoint reads
     out_shape: Shape
 
-    def forward(
-        self, part: WeightPart, inputs: list[core.Tensor], bias: Floats | None, out: core.Tensor
-    ) -> None: ...
+    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Floats | None, out: core.Tensor) -> None: ...
 
     def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor: ...
 

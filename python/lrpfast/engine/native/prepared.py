@@ -18,7 +18,17 @@ from lrpfast.engine.native.maps import (
 )
 from lrpfast.engine.plan import Plan, PlannedGroup, Step
 from lrpfast.model.graph import Node
-from lrpfast.model.layers import Activation, Affine, AveragePool, Convolution, Dense, MaxPool, Shape, Sum, fitted
+from lrpfast.model.layers import (
+    Activation,
+    Affine,
+    AveragePool,
+    Convolution,
+    Dense,
+    MaxPool,
+    Shape,
+    Sum,
+    fitted,
+)
 from lrpfast.rules import Gradient, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
 from lrpfast.rules.terms import Fixed, Part, Term
 
@@ -51,7 +61,6 @@ class PreparedGroup:
     plan: PlannedGroup
     terms: tuple[PreparedTerm, ...]
     bias: Floats | None
-    own_bias: Floats | None
     constant: core.Tensor | None
 
 
@@ -134,8 +143,7 @@ def _prepare_group(group: PlannedGroup, linear: LinearMap, shop: Workshop, shape
             value = shop.tensor(1, linear.out_shape)
             linear.forward(term.term.weight, [term.fixed], own, value)
             constant = _summed(constant, term.term.sign, value, shop)
-    own_bias = linear.bias(Part(1, 1)) if group.gate != "open" and bias is None else None
-    return PreparedGroup(group, terms, bias, own_bias, constant)
+    return PreparedGroup(group, terms, bias, constant)
 
 
 def _fixed_input(term: Term, linear: LinearMap, shop: Workshop, shape: Shape) -> core.Tensor | None:

@@ -1,5 +1,6 @@
 """The NumPy backend: every step spelled out, in any float type. It is the specification of the other
-backends."""
+backends.
+"""
 
 from lrpfast.engine.reference.engine import ReferenceEngine
 

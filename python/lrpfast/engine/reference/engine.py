@@ -22,20 +22,17 @@ from lrpfast.engine.reference.maps import (
     scattered,
     windows,
 )
+from lrpfast.engine.routing import moved, moved_back
 from lrpfast.model.layers import (
     Activation,
     Affine,
     Array,
     AveragePool,
-    Concat,
     Convolution,
     Dense,
     Layer,
     MaxPool,
-    Pad,
-    Reshape,
     Sum,
-    Transpose,
     fitted,
 )
 from lrpfast.rules import Gradient, LinearRule
@@ -146,13 +143,10 @@ def redistribute(
         if group.denominator == "forward":
             z = output
         else:
-            z = sum(
-                (term.sign * linear.forward(term.weight, taken(a, term.input)) for term in group.terms), bias
-            )
+            z = sum((term.sign * linear.forward(term.weight, taken(a, term.input)) for term in group.terms), bias)
         share = r * r.dtype.type(group.share)
         if group.gate != "open":
-            own = output if group.bias != NOTHING else output - linear.bias(AS_IS)
-            share = share * (own > 0 if group.gate == "z > 0" else own < 0)
+            share = share * (output > 0 if group.gate == "z > 0" else output < 0)
         s, stabilized = quotient(share, z, stabilizer)
         for term in group.terms:
             handed += term.sign * taken(a, term.input) * linear.adjoint(term.weight, s)
@@ -216,48 +210,13 @@ def to_winners(layer: MaxPool, a: Array, r: Array) -> Array:
     return scattered(columns, window, window.pads_for(spatial), spatial)
 
 
-def moved(layer: Layer, inputs: list[Array]) -> Array:
-    """Values in other places."""
-    a = inputs[0]
-    match layer:
-        case Concat(axis=axis):
-            return np.concatenate(inputs, axis=axis + 1)
-        case Reshape():
-            return a.reshape(len(a), *layer.output_shape(a.shape[1:]))
-        case Transpose(permutation=permutation):
-            return a.transpose(0, *(axis + 1 for axis in permutation))
-        case Pad(pads=pads, value=value):
-            return padded(a[:, np.newaxis], pads, value)[:, 0]
-        case _:
-            raise NotImplementedError(type(layer).__name__)
-
-
-def moved_back(layer: Layer, inputs: list[Array], r: Array) -> list[Array]:
-    """Relevance back to where each value came from."""
-    match layer:
-        case Concat(axis=axis):
-            ends = np.cumsum([a.shape[axis + 1] for a in inputs])[:-1]
-            return list(np.split(r, ends, axis=axis + 1))
-        case Reshape():
-            return [r.reshape(inputs[0].shape)]
-        case Transpose(permutation=permutation):
-            return [r.transpose(0, *(1 + axis for axis in np.argsort(permutation)))]
-        case Pad(pads=pads):
-            opposite = tuple((-before, -after) for before, after in pads)
-            return [padded(r[:, np.newaxis], opposite)[:, 0]]
-        case _:
-            raise NotImplementedError(type(layer).__name__)
-
-
 def per_sample(r: Array) -> Array:
     """Sum over everything but the batch."""
     total: Array = r.reshape(len(r), -1).sum(axis=1, dtype=np.float64)
     return total
 
 
-def account(
-    step: Step, received: Array, handed: list[Array], absorbed: Absorbed, explanations: int
-) -> LayerAudit:
+def account(step: Step, received: Array, handed: list[Array], absorbed: Absorbed, explanations: int) -> LayerAudit:
     """The figures of one step as the audit shows them."""
     total, down = per_sample(received), sum(per_sample(part) for part in handed)
     if not isinstance(step.rule, LinearRule):

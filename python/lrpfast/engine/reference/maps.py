@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Pads, Shape, Window, fitted
-from lrpfast.rules.terms import Part, WeightPart
+from lrpfast.rules.terms import WeightPart
 
 
 class LinearMap(Protocol):
@@ -43,8 +43,7 @@ def padded(a: Array, pads: Pads, value: float = 0.0) -> Array:
     before_after = [(max(before, 0), max(after, 0)) for before, after in pads]
     a = np.pad(a, [(0, 0), (0, 0), *before_after], constant_values=value)
     crop = tuple(
-        slice(max(-before, 0), size - max(-after, 0))
-        for size, (before, after) in zip(a.shape[2:], pads, strict=True)
+        slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(a.shape[2:], pads, strict=True)
     )
     return a[(..., *crop)]
 
@@ -79,9 +78,7 @@ class ConvolutionMap:
         self.pads = layer.window.pads_for(spatial)
         self.out = layer.window.output_size(spatial)
         self.weight = layer.weight.astype(dtype, copy=False)
-        self._bias = (
-            np.zeros(len(self.weight), dtype) if layer.bias is None else layer.bias.astype(dtype, copy=False)
-        )
+        self._bias = np.zeros(len(self.weight), dtype) if layer.bias is None else layer.bias.astype(dtype, copy=False)
 
     def matrix(self, part: WeightPart) -> Array:
         """The weights as (groups, C_out / groups, C_in / groups * taps)."""
@@ -110,16 +107,12 @@ def scattered(columns: Array, window: Window, pads: Pads, spatial: Shape) -> Arr
     """Sum of what each window (N, C, *kernel, *out) says of each element, without the padding."""
     rank = len(spatial)
     out = columns.shape[-rank:]
-    whole = tuple(
-        size + max(before, 0) + max(after, 0) for size, (before, after) in zip(spatial, pads, strict=True)
-    )
+    whole = tuple(size + max(before, 0) + max(after, 0) for size, (before, after) in zip(spatial, pads, strict=True))
     total = np.zeros((*columns.shape[:2], *whole), columns.dtype)
     begin = tuple(slice(max(-before, 0), None) for before, _ in pads)  # cropped elements are never met
     for tap, where in tap_slices(window, out):
         total[(..., *begin)][(..., *where)] += columns[(slice(None), slice(None), *tap)]
-    inner = tuple(
-        slice(max(before, 0), max(before, 0) + size) for size, (before, _) in zip(spatial, pads, strict=True)
-    )
+    inner = tuple(slice(max(before, 0), max(before, 0) + size) for size, (before, _) in zip(spatial, pads, strict=True))
     return total[(..., *inner)]
 
 
@@ -128,9 +121,7 @@ class DenseMap:
 
     def __init__(self, layer: Dense, dtype: np.dtype) -> None:
         self.weight = layer.weight.astype(dtype, copy=False)
-        self._bias = (
-            np.zeros(len(self.weight), dtype) if layer.bias is None else layer.bias.astype(dtype, copy=False)
-        )
+        self._bias = np.zeros(len(self.weight), dtype) if layer.bias is None else layer.bias.astype(dtype, copy=False)
 
     def forward(self, part: WeightPart, a: Array) -> Array:
         return a @ modified(self.weight, part).T
@@ -170,10 +161,7 @@ class AverageMap:
 
     def forward(self, part: WeightPart, a: Array) -> Array:
         rank = len(self.spatial)
-        return (
-            windows(padded(a, self.pads), self.window, self.out).sum(axis=tuple(range(-rank, 0)))
-            / self.counts
-        )
+        return windows(padded(a, self.pads), self.window, self.out).sum(axis=tuple(range(-rank, 0))) / self.counts
 
     def adjoint(self, part: WeightPart, s: Array) -> Array:
         shares = (s / self.counts).reshape(*s.shape[:2], *(1,) * len(self.spatial), *self.out)

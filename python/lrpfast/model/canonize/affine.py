@@ -25,9 +25,7 @@ Changes = dict[str, tuple[Node, ...]]
 
 
 def fold_affines(graph: Graph) -> Graph:
-    """Fold each Affine into the linear layer that it reads, else into those that read it, where either is
-    exact.
-    """
+    """Fold each Affine into the linear layer that it reads, else into those that read it, where either is exact."""
     return exhaust(exhaust(graph, _fold_back), _fold_forward)
 
 
@@ -99,9 +97,7 @@ def _into(graph: Graph, reader: Node, affine: Affine, operator: str) -> Changes 
 
 
 def _into_convolution(layer: Convolution, affine: Affine) -> Convolution | None:
-    """Exact if constant per input channel, and the shift is zero or never meets padding, which it would not
-    reach.
-    """
+    """Exact if constant per input channel, and the shift is zero or never meets padding, which it would not reach."""
     outputs, inputs = layer.weight.shape[:2]
     channels = inputs * layer.groups
     scale, shift = (_per_channel(array, channels, _rank(layer)) for array in _arrays(affine))

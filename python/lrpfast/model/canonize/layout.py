@@ -22,16 +22,12 @@ from lrpfast.model.layers import (
 
 
 def simplify_layout(graph: Graph) -> Graph:
-    """Remove the transposes and reshapes that need no neighbour to move. Exact: all of it only renames
-    positions.
-    """
+    """Remove the transposes and reshapes that need no neighbour to move. Exact: all of it only renames positions."""
     return exhaust(graph, *RULES)
 
 
 def sink_transposes(graph: Graph) -> Graph:
-    """Move transposes behind the elementwise layers that read them, if fewer remain. Exact: those ignore the
-    order.
-    """
+    """Move transposes behind the elementwise layers that read them, if fewer remain. Exact: those ignore the order."""
     lowered = exhaust(graph, *RULES, _sink)
     return lowered if _transposes(lowered) < _transposes(graph) else graph
 
@@ -58,9 +54,7 @@ def _compose(graph: Graph, node: Node) -> Graph | None:
     if not isinstance(node.layer, Transpose) or source is None or not isinstance(source.layer, Transpose):
         return None
     permutation = tuple(source.layer.permutation[axis] for axis in node.layer.permutation)
-    return substitute(
-        graph, {node.output: (replace(node, layer=Transpose(permutation), inputs=source.inputs),)}
-    )
+    return substitute(graph, {node.output: (replace(node, layer=Transpose(permutation), inputs=source.inputs),)})
 
 
 def _drop_identity(graph: Graph, node: Node) -> Graph | None:
@@ -110,9 +104,7 @@ def _merge_reshapes(graph: Graph, node: Node) -> Graph | None:
 
 
 def _fold_into_dense(graph: Graph, node: Node) -> Graph | None:
-    """A transpose in front of a flattening becomes the order of the columns of the Dense layers that read
-    it.
-    """
+    """A transpose in front of a flattening becomes the order of the columns of the Dense layers that read it."""
     flattening, shapes = only_reader(graph, node.output), graph.known_shapes
     if not isinstance(node.layer, Transpose) or shapes is None or flattening is None:
         return None
@@ -133,9 +125,7 @@ def _fold_into_dense(graph: Graph, node: Node) -> Graph | None:
 
 
 def _hoist(graph: Graph, node: Node) -> Graph | None:
-    """A transpose behind a layer that alone reads the input goes in front of it, where the input takes it
-    in.
-    """
+    """A transpose behind a layer that alone reads the input goes in front of it, where the input takes it in."""
     source = graph.producers.get(node.inputs[0])
     if not isinstance(node.layer, Transpose) or source is None or source.inputs != (graph.input,):
         return None
@@ -156,21 +146,18 @@ def _sink(graph: Graph, node: Node) -> Graph | None:
     orders = {source.layer.permutation for source in transposes if isinstance(source.layer, Transpose)}
     if len(transposes) != len(node.inputs) or len(orders) != 1:
         return None
-    if any(only_reader(graph, source.output) is not node for source in transposes):
-        return None
     layer = _carried(node.layer, orders.pop())
     if layer is None:
         return None
     inputs = tuple(source.inputs[0] for source in transposes)
     first = replace(node, layer=layer, inputs=inputs, output=f"{node.output}#first")
-    second = replace(transposes[0], inputs=(first.output,), output=node.output)
+    name = f"{node.name}#transpose"  # the transposes that are read here may have other readers and remain
+    second = replace(transposes[0], name=name, inputs=(first.output,), output=node.output)
     return substitute(graph, {node.output: (first, second)})
 
 
 def _carried(layer: Layer, permutation: Shape) -> Layer | None:
-    """What gives, when transposed, the same as `layer` of the transposed input; None for layers that know
-    axes.
-    """
+    """What gives, when transposed, the same as `layer` of the transposed input; None for layers that know axes."""
     back = inverse(permutation)
     if isinstance(layer, Sum):
         return layer

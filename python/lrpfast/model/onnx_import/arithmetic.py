@@ -20,14 +20,10 @@ def add(op: Operation) -> list[Layer]:
         shapes = {branch.shape for branch in branches}
         if len(shapes) > 1:
             listing = ", ".join(str(branch.shape) for branch in branches)
-            raise UnsupportedError(
-                f"it adds branches of different shapes ({listing}), repeating one; make them equal"
-            )
+            raise UnsupportedError(f"it adds branches of different shapes ({listing}), repeating one; make them equal")
         layers.append(Sum())
     layers.extend(
-        Affine(ONE, op.per_sample(op.required(index)))
-        for index in range(len(op.inputs))
-        if op.is_constant(index)
+        Affine(ONE, op.per_sample(op.required(index))) for index in range(len(op.inputs)) if op.is_constant(index)
     )
     return layers
 
@@ -78,9 +74,7 @@ def _operands(op: Operation, verb: str) -> tuple[int, Array]:
 def batch_normalization(op: Operation) -> list[Layer]:
     """Scale and shift with the stored statistics."""
     if op.attribute("training_mode", 0) or not op.attribute("spatial", 1):
-        raise UnsupportedError(
-            "it computes its statistics from the batch or per position; export it for inference"
-        )
+        raise UnsupportedError("it computes its statistics from the batch or per position; export it for inference")
     scale, shift, mean, variance = (op.required(index).astype(np.float64) for index in range(1, 5))
     channels = op.sample_shape[0]
     if not scale.shape == shift.shape == mean.shape == variance.shape or channels not in (None, scale.size):

@@ -22,9 +22,7 @@ def conv(op: Operation) -> list[Layer]:
     window = read_window(op, kernel)
     channels = op.sample_shape[0]
     if groups < 1 or weight.shape[0] % groups or channels not in (None, weight.shape[1] * groups):
-        raise ModelError(
-            f"weights of shape {weight.shape} in {groups} group(s) do not fit {channels} input channels"
-        )
+        raise ModelError(f"weights of shape {weight.shape} in {groups} group(s) do not fit {channels} input channels")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ModelError(f"a bias of shape {bias.shape} does not fit weights of shape {weight.shape}")
     return [Convolution(weight, bias, window, groups)]

@@ -99,9 +99,7 @@ def weight_array(tensor: onnx.TensorProto) -> Constant:
     try:
         array: Constant = onnx.numpy_helper.to_array(tensor)
     except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"The weights '{tensor.name}' are damaged: {error}. Export the model again."
-        ) from error
+        raise ModelError(f"The weights '{tensor.name}' are damaged: {error}. Export the model again.") from error
     return array
 
 
@@ -139,9 +137,7 @@ def evaluate(node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opset
 
 
 def _keeps_free(node: onnx.NodeProto, free: list[int]) -> bool:
-    """Whether sizes of free axes stay recognisable: moved around, or in arithmetic whose result is as
-    free.
-    """
+    """Whether sizes of free axes stay recognisable: moved around, or in arithmetic whose result is as free."""
     if node.op_type == "Cast":
         to = next(attribute.i for attribute in node.attribute if attribute.name == "to")
         return to in (onnx.TensorProto.INT32, onnx.TensorProto.INT64)

@@ -15,9 +15,7 @@ def pool(op: Operation) -> list[Layer]:
     kernel: Shape = op.attribute("kernel_shape")
     window = read_window(op, kernel, ceil=bool(op.attribute("ceil_mode", 0)))
     if any(max(pads) >= window.extent(axis) for axis, pads in enumerate(window.pads)):
-        raise ModelError(
-            f"padding {window.pads} is not smaller than its kernel {kernel}, so a window can be empty"
-        )
+        raise ModelError(f"padding {window.pads} is not smaller than its kernel {kernel}, so a window can be empty")
     if op.node.op_type == "MaxPool":
         return [MaxPool(window)]
     return [AveragePool(window, count_include_pad=bool(op.attribute("count_include_pad", 0)))]
@@ -43,9 +41,7 @@ def _spatial_rank(op: Operation) -> int:
 
 @importer("ReduceMean", "ReduceMax")
 def reduce(op: Operation) -> list[Layer]:
-    """Mean or maximum over some axes: a pool, between transposes if the first axis of the sample is among
-    them.
-    """
+    """Mean or maximum over some axes: a pool, between transposes if the first axis of the sample is among them."""
     rank = len(op.sample_shape)
     axes = op.axes(rank + 1)
     if not axes:

@@ -32,9 +32,7 @@ BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 
 @dataclass(frozen=True)
 class Reading:
-    """A file as a graph, with the names and shapes (batch first, None where free) that its user knows it
-    by.
-    """
+    """A file as a graph, with the names and shapes (batch first, None where free) that its user knows it by."""
 
     graph: Graph
     input_name: str
@@ -90,9 +88,7 @@ def _chosen_output(graph: onnx.GraphProto, output: str | None) -> str:
 
 
 def _without_head(producers: dict[str, onnx.NodeProto], output: str) -> tuple[str | None, str]:
-    """Operator of a final Softmax or Sigmoid and the value in front of it, else None and the output
-    itself.
-    """
+    """Operator of a final Softmax or Sigmoid and the value in front of it, else None and the output itself."""
     value = output
     while value in producers:
         node = producers[value]
@@ -115,9 +111,7 @@ def _leading_to(value: str, nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodePr
 
 
 def _reaching(value: str, nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """The same for nodes of a graph: a value whose shape alone was asked for leaves nodes that nothing
-    reads.
-    """
+    """The same for nodes of a graph: a value whose shape alone was asked for leaves nodes that nothing reads."""
     wanted, found = {value}, []
     for node in reversed(list(nodes)):
         if node.output in wanted:
@@ -138,9 +132,7 @@ def _chosen_input(graph: onnx.GraphProto, needed: list[onnx.NodeProto], value: s
     if len(inputs) == 1:
         return inputs[0]
     if not inputs:
-        raise ModelError(
-            f"The output '{value}' depends on no input of the model, so there is nothing to explain."
-        )
+        raise ModelError(f"The output '{value}' depends on no input of the model, so there is nothing to explain.")
     listing = ", ".join(f"'{entry.name}'" for entry in inputs)
     raise ModelError(
         f"The output '{value}' depends on {len(inputs)} inputs ({listing}), and lrpfast explains models with "
@@ -167,9 +159,7 @@ class _Walk:
         shape = self.source.shape or ()
         # A free batch is taken as 1 here: layers work sample by sample, so nothing may depend on it.
         self.batch = shape[0] or 1
-        self.values[self.source.name] = replace(
-            self.source, shape=(self.batch, *shape[1:]), is_activation=True
-        )
+        self.values[self.source.name] = replace(self.source, shape=(self.batch, *shape[1:]), is_activation=True)
 
     def result(self, name: str) -> Value:
         """Visit all nodes; what is known of the output, or everything that stands in the way of it."""
@@ -184,9 +174,7 @@ class _Walk:
             )
         value = self._value(name)
         if not value.is_activation or value.name == self.source.name:
-            raise ModelError(
-                f"No layer lies between the model's input and '{name}', so there is nothing to explain."
-            )
+            raise ModelError(f"No layer lies between the model's input and '{name}', so there is nothing to explain.")
         return value
 
     def _value(self, name: str) -> Value:
@@ -252,27 +240,19 @@ class _Walk:
             raise UnsupportedError("lrpfast has no layer for this operator")
         extra = sorted(self.used.intersection(op.node.output[1:]))
         if extra:
-            raise UnsupportedError(
-                f"its additional output '{extra[0]}' is used; lrpfast explains the first one only"
-            )
-        unknown = [
-            value for value in op.inputs if value and not value.is_activation and value.constant is None
-        ]
+            raise UnsupportedError(f"its additional output '{extra[0]}' is used; lrpfast explains the first one only")
+        unknown = [value for value in op.inputs if value and not value.is_activation and value.constant is None]
         if unknown:
             raise UnsupportedError(
                 f"its input '{unknown[0].name}' cannot be computed beforehand; export with a fixed input size"
             )
 
     def _append(self, op: Operation, layers: Sequence[Layer]) -> str:
-        """Add a chain of layers, the one that does the work under the node's own name; the name of its
-        output.
-        """
+        """Add a chain of layers, the one that does the work under the node's own name; the name of its output."""
         node = op.node
         output: str = node.output[0]
         name: str = node.name or output
-        working = next(
-            (index for index, layer in enumerate(layers) if layer.kind != "routing"), len(layers) - 1
-        )
+        working = next((index for index, layer in enumerate(layers) if layer.kind != "routing"), len(layers) - 1)
         inputs = tuple(value.name for value in op.activations)
         for index, layer in enumerate(layers):
             value = output if index == len(layers) - 1 else f"{output}#{index}"

@@ -1,6 +1,4 @@
-"""What an importer is, and what it is given: one node of the file together with all that is known of its
-inputs.
-"""
+"""What an importer is, and what it is given: one node of the file together with all that is known of its inputs."""
 
 from __future__ import annotations
 
@@ -21,11 +19,11 @@ FreeShape: TypeAlias = tuple[int | None, ...]
 
 @dataclass(frozen=True)
 class Value:
-    """What is known of a value of the file. `shape` has the batch axis first, and is None where the rank is
-    unknown.
+    """What is known of a value of the file.
 
-    `constant` holds the elements of a value that does not depend on the model's input. `name` is the value's
-    name in the graph that is built, which differs from that in the file behind a node that computes nothing.
+    `shape` has the batch axis first, and is None where the rank is unknown. `constant` holds the elements of a value
+    that does not depend on the model's input. `name` is the value's name in the graph that is built, which differs
+    from that in the file behind a node that computes nothing.
     """
 
     name: str
@@ -48,9 +46,6 @@ class Operation:
     inputs: tuple[Value | None, ...]
     output: Value
     batch: int
-
-    def __str__(self) -> str:
-        return describe(self.node, self.inputs)
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of an attribute, texts as str and lists as tuples."""
@@ -79,23 +74,13 @@ class Operation:
     @property
     def sample_shape(self) -> FreeShape:
         """Shape of one sample of the first activation."""
-        return self._per_sample(self.activations[0])
-
-    @property
-    def output_shape(self) -> FreeShape | None:
-        """Shape of one sample of the output, None where its rank is unknown."""
-        return None if self.output.shape is None else self._per_sample(self.output)
-
-    def _per_sample(self, value: Value) -> FreeShape:
+        value = self.activations[0]
         if not value.shape:
-            raise UnsupportedError(
-                f"value '{value.name}' has no batch axis; keep the batch as the first axis"
-            )
+            raise UnsupportedError(f"its input '{value.name}' has no batch axis; keep the batch as the first axis")
         return value.shape[1:]
 
     def setting(self, name: str, index: int, default: Any = None) -> Any:
-        """An option that is the attribute `name` in older operator sets and input number `index` in newer
-        ones.
+        """An option that is the attribute `name` in older operator sets and input number `index` in newer ones.
 
         A list comes as a tuple, a single element as a number.
         """
@@ -145,9 +130,7 @@ class Operation:
         return array
 
     def per_sample(self, array: Array) -> Array:
-        """A constant that broadcasts against a batch, as one that broadcasts against a sample without
-        enlarging it.
-        """
+        """A constant that broadcasts against a batch, as one that broadcasts against a sample without enlarging it."""
         shape = self.sample_shape
         rank = len(shape)
         if array.ndim == rank + 1:
@@ -157,9 +140,7 @@ class Operation:
                 )
             array = array[0]
         aligned = shape[rank - array.ndim :] if array.ndim <= rank else ()
-        fits = array.ndim <= rank and all(
-            size in (1, known) for size, known in zip(array.shape, aligned, strict=True)
-        )
+        fits = array.ndim <= rank and all(size in (1, known) for size, known in zip(array.shape, aligned, strict=True))
         if not fits:
             raise UnsupportedError(
                 f"a constant of shape {array.shape} enlarges its sample of shape {shape}, or may do so; give "
@@ -192,9 +173,7 @@ def importer(*operators: str) -> Callable[[Importer], Importer]:
 
 def describe(node: onnx.NodeProto, inputs: Sequence[Value | None]) -> str:
     """A node as errors name it: name or output, operator, shapes of its inputs."""
-    shapes = [
-        str(value.shape) if value.shape is not None else "unknown" for value in inputs if value is not None
-    ]
+    shapes = [str(value.shape) if value.shape is not None else "unknown" for value in inputs if value is not None]
     given = f" with inputs {', '.join(shapes)}" if shapes else ""
     return f"node '{node.name or node.output[0]}' ({node.op_type}){given}"
 

@@ -29,9 +29,7 @@ def reshape_to(op: Operation) -> Shape:
         )
     shape = op.output.shape[1:]
     if shape.count(None) > 1:
-        raise UnsupportedError(
-            f"its output {op.output.shape} has several axes of free size; fix the input size"
-        )
+        raise UnsupportedError(f"its output {op.output.shape} has several axes of free size; fix the input size")
     return tuple(-1 if size is None else size for size in shape)
 
 
@@ -55,9 +53,7 @@ def squeeze(op: Operation) -> list[Layer]:
     """Axes of size 1 removed."""
     axes = op.axes(len(op.sample_shape) + 1)
     if not axes or axes[0] == 0:
-        raise UnsupportedError(
-            "it removes the batch axis when that has size 1; name the other axes to remove"
-        )
+        raise UnsupportedError("it removes the batch axis when that has size 1; name the other axes to remove")
     return [Reshape(reshape_to(op))]
 
 
@@ -78,9 +74,7 @@ def transpose(op: Operation) -> list[Layer]:
     if sorted(permutation) != list(range(rank)):
         raise ModelError(f"'perm' is {permutation}, no order of {rank} axes")
     if permutation[0] != 0:
-        raise UnsupportedError(
-            f"it moves the batch axis (perm={permutation}); keep the batch as the first axis"
-        )
+        raise UnsupportedError(f"it moves the batch axis (perm={permutation}); keep the batch as the first axis")
     return [Transpose(tuple(axis - 1 for axis in permutation[1:]))]
 
 
@@ -153,7 +147,5 @@ def alias(op: Operation) -> list[Layer]:
 def cast(op: Operation) -> list[Layer]:
     """Nothing: relevance is computed in one float type throughout."""
     if op.attribute("to") not in FLOATS:
-        raise UnsupportedError(
-            "it rounds activations to a type that is not floating-point; cast to float instead"
-        )
+        raise UnsupportedError("it rounds activations to a type that is not floating-point; cast to float instead")
     return []

@@ -42,9 +42,7 @@ def _from_file(path: Path) -> onnx.ModelProto:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(
-            f"There is no file '{path}'; check the path (the current folder is '{Path.cwd()}')."
-        ) from None
+        raise ModelError(f"There is no file '{path}'; check the path (the current folder is '{Path.cwd()}').") from None
     except OSError as error:
         raise ModelError(f"'{path}' cannot be read: {error.strerror}; check its permissions.") from error
     model = _parsed(content, f"'{path}'")
@@ -52,8 +50,7 @@ def _from_file(path: Path) -> onnx.ModelProto:
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
     except (OSError, ValueError, onnx.checker.ValidationError) as error:
         raise ModelError(
-            f"'{path}' keeps its weights in other files, and one of them cannot be read: {error}. "
-            f"Put them beside it."
+            f"'{path}' keeps its weights in other files, and one of them cannot be read: {error}. Put them beside it."
         ) from error
     return model
 
@@ -63,9 +60,7 @@ def _parsed(content: bytes, origin: str) -> onnx.ModelProto:
         raise ModelError(f"{_sentence(origin)} is empty; export or download the model again.")
     for signature, what in SIGNATURES.items():
         if content.startswith(signature):
-            raise ModelError(
-                f"{_sentence(origin)} is {what}, not an ONNX file; export the model to ONNX first."
-            )
+            raise ModelError(f"{_sentence(origin)} is {what}, not an ONNX file; export the model to ONNX first.")
     try:
         return onnx.load_model_from_string(content)
     except DecodeError:
@@ -76,17 +71,11 @@ def _parsed(content: bytes, origin: str) -> onnx.ModelProto:
 
 
 def _checked(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
-    """The model with local functions written out, if it keeps to the standard as far as lrpfast relies on
-    it.
-    """
+    """The model with local functions written out, if it keeps to the standard as far as lrpfast relies on it."""
     if not model.graph.node:
-        raise ModelError(
-            f"{_sentence(origin)} is no ONNX model, or one without nodes; export or download it again."
-        )
+        raise ModelError(f"{_sentence(origin)} is no ONNX model, or one without nodes; export or download it again.")
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise ModelError(
-            f"{_sentence(origin)} keeps its weights in other files; load it by the path of its file."
-        )
+        raise ModelError(f"{_sentence(origin)} keeps its weights in other files; load it by the path of its file.")
     versions = {opset.domain: opset.version for opset in model.opset_import}
     version = versions.get("", versions.get("ai.onnx", 0))
     if version and version < OLDEST_OPSET:
@@ -98,15 +87,15 @@ def _checked(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
         onnx.checker.check_model(_skeleton(model))
     except onnx.checker.ValidationError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise ModelError(
-            f"{_sentence(origin)} is not a valid ONNX model: {reason}. Export it again."
-        ) from error
+        raise ModelError(f"{_sentence(origin)} is not a valid ONNX model: {reason}. Export it again.") from error
     return inline_local_functions(model) if model.functions else model
 
 
 def _skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The nodes alone, for the checker: weights would only be copied, and the types of the model's ends, on
-    which it is stricter than any runtime, do not matter here.
+    """The nodes alone, for the checker.
+
+    Weights would only be copied, and the types of the model's ends, on which the checker is stricter than any
+    runtime, do not matter here.
     """
     graph = model.graph
     sources = [*graph.input, *graph.initializer, *(tensor.values for tensor in graph.sparse_initializer)]

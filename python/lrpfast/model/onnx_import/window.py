@@ -44,15 +44,11 @@ def _entries(op: Operation, name: str, default: Shape) -> Shape:
 def _pads(op: Operation, rank: int) -> Pads:
     pads = _entries(op, "pads", (0,) * (2 * rank))
     if min(pads, default=0) < 0:
-        raise ModelError(
-            f"'pads' is {pads}, but padding cannot be negative here; crop with a Pad or Slice node"
-        )
+        raise ModelError(f"'pads' is {pads}, but padding cannot be negative here; crop with a Pad or Slice node")
     return tuple(zip(pads[:rank], pads[rank:], strict=True))
 
 
 def _resolved(window: Window, spatial: Shape) -> Window:
-    """Explicit padding in place of an automatic one; a window that skips the end of the map needs none
-    there.
-    """
+    """Explicit padding in place of an automatic one; a window that skips the end of the map needs none there."""
     pads = tuple((before, max(after, 0)) for before, after in window.pads_for(spatial))
     return replace(window, pads=pads, auto_pad="")

@@ -1,0 +1,115 @@
+"""The command `demo`: explanations of handwritten digits, in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from rich.console import Console
+
+from lrpfast.app.classes import probabilities
+from lrpfast.app.report import say, seconds
+from lrpfast.attribution import Attribution
+from lrpfast.composites import Composite, EpsilonGammaBox, named
+from lrpfast.lrp import LRP, BackendName
+from lrpfast.model import Model, load
+from lrpfast.view import compose
+from lrpfast.view.files import check_writable
+from lrpfast.view.heatmap import Pixels, color_table
+from lrpfast.view.pictures import picture_format, write_picture
+
+#: Places of the digits, in the file that is shipped, that all composites explain: a 3, a 4 and a 7.
+COMPARED = (3, 5, 8)
+
+#: Places of the digits that are explained for other classes too, and these classes, the right one first.
+QUESTIONED = {9: (8, 3, 5, 6, 9), 4: (4, 9, 3, 7, 1)}
+
+#: Width in pixels of an enlarged digit.
+SIDE = 196
+
+
+def run_demo(out: Path, colors: str, backend: BackendName) -> None:
+    """Explain digits that come with the package, and write one picture."""
+    picture_format(out)
+    check_writable(out)
+    color_table(colors)
+    start = perf_counter()
+    model, digits = shipped()
+    lrps = [LRP(model, composite, backend=backend) for composite in composites()]
+    prepared = perf_counter()
+    compared = [lrp.attribute(scaled(digits[list(COMPARED)])) for lrp in lrps]
+    questioned = lrps[0].attribute(scaled(digits[list(QUESTIONED)]), np.array(list(QUESTIONED.values())))
+    explained = perf_counter()
+    blocks = [comparison(digits[list(COMPARED)], lrps, compared, colors)]
+    blocks.append(questions(digits[list(QUESTIONED)], questioned, colors))
+    written = write_picture(out, compose.page(blocks, colors, gap=40))
+    count = len(lrps) * len(COMPARED) + questioned.target.size
+    console = Console(highlight=False)
+    took = f"{seconds(explained - prepared)}, after {seconds(prepared - start)} to prepare"
+    say(console, f"{count} explanations in {took}.")
+    say(console, f"Written to {written}")
+
+
+def shipped() -> tuple[Model, npt.NDArray[np.uint8]]:
+    """The classifier and the digits that come with the package."""
+    data = files("lrpfast") / "data"
+    with np.load(BytesIO((data / "digits.npz").read_bytes())) as arrays:
+        images: npt.NDArray[np.uint8] = arrays["images"]
+    return load((data / "digits.onnx").read_bytes()), images
+
+
+def scaled(digits: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """What the classifier takes: a channel axis, and values from 0 to 1."""
+    return digits[:, None].astype(np.float32) / np.float32(255)
+
+
+def composites() -> list[Composite]:
+    """What the digits are explained by, one a column."""
+    names = ("epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1_flat")
+    return [*map(named, names), EpsilonGammaBox(low=0.0, high=1.0), named("gradient_x_input")]
+
+
+def comparison(digits: Pixels, lrps: Sequence[LRP], attributions: Sequence[Attribution], colors: str) -> Image.Image:
+    """The digits below each other, each beside its heatmaps, one a composite."""
+    names = ["input", *(lrp.composite.name for lrp in lrps)]
+    rows = [[compose.line(name, 13, width=SIDE) for name in names]]
+    for sample, digit in enumerate(digits):
+        scores = attributions[0].output[sample]
+        best = int(scores.argmax())
+        percent = f"{100 * probabilities(scores, lrps[0].model.dropped_head)[0][best]:.1f} %"
+        heats = [attribution.heatmap(sample, colors=colors) for attribution in attributions]
+        panels = [compose.framed(compose.enlarge(heat, SIDE)) for heat in heats]
+        rows.append([compose.panel(compose.enlarge(digit, SIDE), f"read as {best}, {percent}", 13), *panels])
+    return titled(
+        "Why a 3, why a 4, why a 7?",
+        "Each column is a set of rules; it shows what speaks for the digit that was read, and what against.",
+        compose.grid(rows),
+    )
+
+
+def questions(digits: Pixels, attribution: Attribution, colors: str) -> Image.Image:
+    """The digits below each other, each beside what speaks for and against several classes."""
+    rows = []
+    for sample, digit in enumerate(digits):
+        row = [compose.panel(compose.enlarge(digit, SIDE), "input", 13)]
+        for place, target in enumerate(attribution.target[sample]):
+            heat = compose.enlarge(attribution.heatmap(sample, place, colors=colors), SIDE)
+            score = f"{attribution.output[sample, target]:.1f}"
+            row.append(compose.panel(heat, f"is it {target}? score {score}", 13))
+        rows.append(row)
+    return titled(
+        "Why an 8 and not a 3, why a 4 and not a 9?",
+        "One forward pass serves all five questions about a digit. Every map has its own scale.",
+        compose.grid(rows),
+    )
+
+
+def titled(title: str, subtitle: str, body: Image.Image) -> Image.Image:
+    """A picture below its heading."""
+    return compose.stacked([compose.heading(title, subtitle, body.width), body])

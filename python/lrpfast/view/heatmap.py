@@ -1,0 +1,128 @@
+"""From relevance to colours: pool the channels, scale about zero, look up a colour."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lrpfast.errors import InputError
+from lrpfast.view.extras import optional
+
+Values: TypeAlias = npt.NDArray[np.floating[Any]]
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+#: Share of the pixels, in per cent, whose relevance the colours tell apart.
+PERCENTILE = 99.8
+
+#: Entries of a colour table: odd, so that zero has an entry of its own.
+ENTRIES = 257
+
+#: Colour maps besides those of matplotlib, from strongly against to strongly for, evenly spaced.
+OWN_MAPS = {
+    "coldnhot": ("#ffffff", "#00ffff", "#0000ff", "#000000", "#ff0000", "#ffff00", "#ffffff"),
+    "blueorange": ("#062a52", "#0f5fa6", "#5aa7dc", "#ffffff", "#f0a04b", "#c25a00", "#5c2600"),
+}
+
+
+def pool(relevance: npt.ArrayLike, channel_axis: int | None = None) -> Values:
+    """Sum the relevance of one sample over its channels.
+
+    Parameters
+    ----------
+    relevance : array_like
+        Relevance of one sample, without the batch axis.
+    channel_axis : int, optional
+        Axis of the channels; None if there is none.
+
+    Returns
+    -------
+    ndarray
+        Relevance per place, shape (H, W); a vector of length L becomes (1, L).
+
+    Raises
+    ------
+    InputError
+        More than two axes remain, or some value is not finite.
+    """
+    values = np.asarray(relevance, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InputError("The relevance holds values that are not finite (NaN or infinity), which have no colour.")
+    pooled = values if channel_axis is None else values.sum(axis=channel_axis)
+    if pooled.ndim > 2:
+        raise InputError(
+            f"Relevance of shape {values.shape} has {pooled.ndim} axes besides the channels; a heatmap has "
+            f"at most 2. Sum or select along the others first."
+        )
+    return np.atleast_2d(pooled)
+
+
+def full_scale(pooled: npt.ArrayLike, percentile: float = PERCENTILE) -> float:
+    """Magnitude that gets the full colour.
+
+    It is the given percentile of ``|R|``, not its maximum, so that a few extreme pixels do not leave the rest
+    of the picture blank. In a map where so few pixels carry relevance that the percentile is zero, it is the
+    maximum; for a map without relevance it is 1.
+
+    Parameters
+    ----------
+    pooled : array_like
+        Relevance after pooling.
+    percentile : float
+        Above 0, up to 100 for the maximum.
+    """
+    if not 0 < percentile <= 100:
+        raise InputError(f"The percentile is a number above 0 and up to 100, not {percentile}.")
+    magnitude = np.abs(np.asarray(pooled, dtype=np.float64))
+    if not magnitude.size:
+        raise InputError("The relevance is empty; there is nothing to draw.")
+    return float(np.percentile(magnitude, percentile)) or float(magnitude.max()) or 1.0
+
+
+def normalise(pooled: npt.ArrayLike, scale: float | None = None, percentile: float = PERCENTILE) -> Values:
+    """Relevance divided by `scale` (None: by `full_scale`) and clipped to -1 ... 1; zero stays zero."""
+    values = np.asarray(pooled, dtype=np.float64)
+    if scale is None:
+        scale = full_scale(values, percentile)
+    elif not (np.isfinite(scale) and scale > 0):
+        raise InputError(f"The scale is the relevance that gets the full colour, a number above 0, not {scale}.")
+    return np.clip(values / scale, -1.0, 1.0)
+
+
+@lru_cache(maxsize=16)
+def color_table(colors: str) -> Pixels:
+    """The colours of a map, shape (257, 3), from strongly against to strongly for; the middle entry is zero.
+
+    `colors` is "coldnhot" (black at zero), "blueorange" (told apart by colour-blind people), or any colour
+    map of matplotlib, such as "seismic" or "bwr".
+    """
+    with optional("Colouring a heatmap"):
+        import matplotlib
+        from matplotlib.colors import Colormap, LinearSegmentedColormap
+    table: Colormap
+    if colors in OWN_MAPS:
+        table = LinearSegmentedColormap.from_list(colors, list(OWN_MAPS[colors]), N=ENTRIES)
+    elif colors in matplotlib.colormaps:
+        table = matplotlib.colormaps[colors].resampled(ENTRIES)
+    else:
+        raise InputError(f"There is no colour map '{colors}'; use seismic, bwr, {', '.join(OWN_MAPS)} or matplotlib's.")
+    entries: Pixels = np.array(table(np.arange(ENTRIES), bytes=True)[:, :3], np.uint8)
+    entries.setflags(write=False)
+    return entries
+
+
+def colorize(normalised: npt.ArrayLike, colors: str = "seismic") -> Pixels:
+    """Colours (..., 3) of values from -1 (against) to 1 (for)."""
+    middle = ENTRIES // 2
+    indices = np.rint(np.asarray(normalised) * middle).astype(np.intp) + middle
+    colored: Pixels = color_table(colors)[indices]
+    return colored
+
+
+def strip(pooled: Values) -> Values:
+    """A single row made as tall as an eighth of its length (16 to 128 rows), other maps as they are."""
+    if pooled.shape[0] != 1:
+        return pooled
+    return np.repeat(pooled, int(np.clip(pooled.shape[1] // 8, 16, 128)), axis=0)
