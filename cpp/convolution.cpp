@@ -110,7 +110,11 @@ void run(const PackedWeights& weights, const Grid& grid, const Tensor& source, c
   const long chunks = (grid.pixels() + length - 1) / length;
   const long panels = weights.depthwise ? target.blocks : static_cast<long>(weights.panels.size());
   const bool panels_first = weights.floats() <= kCachedFloats;
-  parallel_for(threads, target.samples * chunks * panels, [&](long task) {
+  const double passes =
+      weights.depthwise ? target.blocks : static_cast<double>(weights.floats()) / kBlock / weights.taps;
+  const double work =
+      passes * static_cast<double>(grid.taps.size()) * static_cast<double>(grid.pixels()) * target.samples;
+  parallel_for(threads, target.samples * chunks * panels, work, [&](long task) {
     const long panel = panels_first ? task % panels : task / (chunks * target.samples);
     const long place = panels_first ? task / panels : task % (chunks * target.samples);
     const long sample = place / chunks, begin = place % chunks * length;

@@ -28,7 +28,7 @@ Map map_of(const Tensor* operand, const Tensor& result, std::int64_t sample, std
 // Calls f(sample, block) for every map of the result, in parallel.
 template <class F>
 void for_maps(const Tensor& result, int threads, const F& f) {
-  parallel_for(threads, static_cast<long>(result.samples) * result.blocks,
+  parallel_for(threads, static_cast<long>(result.samples) * result.blocks, 2 * result.vectors(),
                [&](long map) { f(map / result.blocks, map % result.blocks); });
 }
 

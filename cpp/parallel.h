@@ -1,6 +1,8 @@
 // Work shared among threads: independent tasks by number, in flush-to-zero mode.
 #pragma once
 
+#include <algorithm>
+
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -34,13 +36,18 @@ class FlushToZero {
 #endif
 };
 
+// Below this much work (multiply-adds or loads of 16 floats) for each of them, threads cost more than they save: about
+// ten microseconds, and far more where the cores are busy with something else.
+constexpr double kWorkPerThread = 32768;
+
 // Calls task(i) for i in [0, count). Tasks must not depend on each other, so the result is the same for any number of
-// threads; 0 threads means as many as OpenMP would take.
+// threads; 0 threads means as many as OpenMP would take. `work` is that of all tasks together.
 template <class Task>
-void parallel_for(int threads, long count, const Task& task) {
+void parallel_for(int threads, long count, double work, const Task& task) {
 #if defined(_OPENMP)
   const int wanted = threads > 0 ? threads : omp_get_max_threads();
-  const int used = count < wanted ? static_cast<int>(count > 1 ? count : 1) : wanted;
+  const double worth = std::min(work / kWorkPerThread, static_cast<double>(count));
+  const int used = worth < 2 ? 1 : worth < wanted ? static_cast<int>(worth) : wanted;
 #pragma omp parallel num_threads(used) if (used > 1)
   {
     const FlushToZero mode;
@@ -49,6 +56,7 @@ void parallel_for(int threads, long count, const Task& task) {
   }
 #else
   (void)threads;
+  (void)work;
   const FlushToZero mode;
   for (long i = 0; i < count; ++i) task(i);
 #endif

@@ -83,7 +83,7 @@ void Tensor::clear_halo() {
 }
 
 void Tensor::load(const float* from, const std::array<std::int64_t, 5>& strides, int threads) {
-  parallel_for(threads, static_cast<long>(samples) * blocks, [&](long map) {
+  parallel_for(threads, static_cast<long>(samples) * blocks, vectors(), [&](long map) {
     const std::int64_t n = map / blocks, b = map % blocks;
     const int lanes = std::min<int>(kBlock, channels - static_cast<int>(b) * kBlock);
     for (int d = 0; d < size[0]; ++d)
@@ -97,7 +97,7 @@ void Tensor::load(const float* from, const std::array<std::int64_t, 5>& strides,
 }
 
 void Tensor::store(float* to, int threads) const {
-  parallel_for(threads, static_cast<long>(samples) * blocks, [&](long map) {
+  parallel_for(threads, static_cast<long>(samples) * blocks, vectors(), [&](long map) {
     const std::int64_t n = map / blocks, b = map % blocks;
     const int lanes = std::min<int>(kBlock, channels - static_cast<int>(b) * kBlock);
     for (int c = 0; c < lanes; ++c) {
@@ -112,7 +112,7 @@ void Tensor::store(float* to, int threads) const {
 }
 
 void Tensor::fill(float value, int threads) const {
-  parallel_for(threads, static_cast<long>(samples) * blocks, [&](long map) {
+  parallel_for(threads, static_cast<long>(samples) * blocks, vectors(), [&](long map) {
     for (int d = 0; d < size[0]; ++d)
       for (int h = 0; h < size[1]; ++h) std::fill_n(row(map / blocks, map % blocks, d, h), size[2] * kBlock, value);
   });
@@ -123,7 +123,8 @@ void copy_channels(const Tensor& source, int from, const Tensor& target, int to,
       from + count > source.channels || to + count > target.channels)
     throw std::invalid_argument("copy_channels: maps of other sizes, or channels that are not there");
   const int first = to / kBlock, last = (to + count - 1) / kBlock;
-  parallel_for(threads, static_cast<long>(target.samples) * (last - first + 1), [&](long map) {
+  const double work = target.vectors() * (last - first + 1) / target.blocks;
+  parallel_for(threads, static_cast<long>(target.samples) * (last - first + 1), work, [&](long map) {
     const std::int64_t n = map / (last - first + 1);
     const int block = first + static_cast<int>(map % (last - first + 1));
     const int begin = std::max(to, block * kBlock), end = std::min(to + count, (block + 1) * kBlock);

@@ -39,6 +39,8 @@ class Tensor {
   float* row(std::int64_t sample, std::int64_t block, std::int64_t plane, std::int64_t line) const {
     return at(sample, block) + plane * plane_stride + line * row_stride;
   }
+  // Vectors of 16 floats: what one pass over the tensor costs.
+  double vectors() const { return static_cast<double>(samples) * blocks * static_cast<double>(pixels()); }
   std::int64_t pixels() const { return static_cast<std::int64_t>(size[0]) * size[1] * size[2]; }
 
   // Copies (samples, channels, plane, row, column) values in and out; strides in floats.

@@ -13,6 +13,7 @@ import typer
 
 from lrpfast.app.images import PREPROCESSINGS
 from lrpfast.errors import LRPError
+from lrpfast.view.extras import optional
 
 app = typer.Typer(
     add_completion=False,
@@ -62,7 +63,8 @@ def numbers(option: str, text: str | None, above: float = -math.inf) -> tuple[fl
 def failures(debug: bool) -> Iterator[None]:
     """Turn an error of the package into a paragraph and exit code 1, an interrupt into exit code 130."""
     try:
-        yield
+        with optional("This command"):
+            yield
     except LRPError as error:
         if debug:
             raise

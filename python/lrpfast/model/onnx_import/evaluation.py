@@ -50,7 +50,7 @@ def infer(node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opsets) 
             _visible(node, dict(zip(names, present, strict=True))),
             opset_imports=[onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()],
         )
-    except onnx.shape_inference.InferenceError as error:
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError) as error:
         raise ModelError(f"it does not fit its inputs ({str(error).strip()})") from error
     return [from_type(name, inferred[name]) if name in inferred else Value(name) for name in node.output]
 
@@ -98,7 +98,7 @@ def weight_array(tensor: onnx.TensorProto) -> Constant:
     """Elements of an initializer."""
     try:
         array: Constant = onnx.numpy_helper.to_array(tensor)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"The weights '{tensor.name}' are damaged: {error}. Export the model again.") from error
     return array
 
