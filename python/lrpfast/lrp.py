@@ -115,7 +115,7 @@ class LRP:
             relevance=np.ascontiguousarray(relevance if several else relevance[:, 0]),
             output=output,
             target=chosen,
-            audit=audit,
+            audit=audit if several else audit.single(),
             input=x,
             channel_axis=_channel_axis(permutation, x.ndim - 1),
         )

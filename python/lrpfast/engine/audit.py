@@ -31,6 +31,11 @@ class LayerAudit:
     stabilizer: Sums
     rule: Sums
 
+    def single(self) -> LayerAudit:
+        """The same for one explanation a sample: figures (N,) in place of (N, 1)."""
+        figures = (self.received, self.handed_down, self.bias, self.stabilizer, self.rule)
+        return LayerAudit(self.name, self.operator, self.rule_name, *(figure[:, 0] for figure in figures))
+
     @property
     def rounding(self) -> Sums:
         """What the other figures leave unexplained."""
@@ -44,6 +49,10 @@ class Audit:
     """
 
     layers: tuple[LayerAudit, ...]
+
+    def single(self) -> Audit:
+        """The same for one explanation a sample: figures (N,) in place of (N, 1)."""
+        return Audit(tuple(layer.single() for layer in self.layers))
 
     def __iter__(self) -> Iterator[LayerAudit]:
         return iter(self.layers)

@@ -235,8 +235,7 @@ def account(
         rule = total - down
     else:
         bias, stabilizer, rule = absorbed[:, 0], absorbed[:, 1], total - absorbed[:, 2]
-    shape = (-1,) if explanations == 1 else (-1, explanations)
-    figures = (figure.reshape(shape) for figure in (total, down, bias, stabilizer, rule))
+    figures = (figure.reshape(-1, explanations) for figure in (total, down, bias, stabilizer, rule))
     return LayerAudit(step.step.node.name, step.step.node.operator, str(step.step.rule), *figures)
 
 

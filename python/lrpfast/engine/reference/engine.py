@@ -221,10 +221,9 @@ def account(step: Step, received: Array, handed: list[Array], absorbed: Absorbed
     total, down = per_sample(received), sum(per_sample(part) for part in handed)
     if not isinstance(step.rule, LinearRule):
         absorbed = Absorbed(rule=total - down)
-    shape = (-1,) if explanations == 1 else (-1, explanations)
 
     def figure(value: Any) -> Array:
-        return np.broadcast_to(np.asarray(value, np.float64), total.shape).reshape(shape)
+        return np.broadcast_to(np.asarray(value, np.float64), total.shape).reshape(-1, explanations)
 
     return LayerAudit(
         step.node.name,

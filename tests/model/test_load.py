@@ -1,0 +1,314 @@
+"""Loading: what it takes, what the model then knows of itself, and how it refuses what it cannot take."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from lrpfast.errors import InputError, InputTypeError, ModelError, UnsupportedError
+from lrpfast.model import load
+from oracles.forward import forward
+from oracles.onnx_models import light_model, make_model, node, run
+
+
+def small_net(**options):
+    rng = np.random.default_rng(0)
+    weights = {
+        "w": rng.normal(size=(4, 1, 3, 3)).astype(np.float32),
+        "v": rng.normal(size=(64, 5)).astype(np.float32),
+        "b": rng.normal(size=5).astype(np.float32),
+    }
+    nodes = [
+        node("Conv", "x w", "c", "conv"),
+        node("Relu", "c", "r"),
+        node("Flatten", "r", "f"),
+        node("Gemm", "f v b", "logits", "dense"),
+        node("Softmax", "logits", "y", axis=-1),
+    ]
+    return make_model(nodes, ["N", 1, 6, 6], weights, **options)
+
+
+def refusal(nodes, shape=("N", 3, 4, 4), weights=None, **options):
+    """Text of the error that loading these nodes gives."""
+    with pytest.raises(UnsupportedError) as caught:
+        load(make_model(nodes, list(shape), weights, **options))
+    return str(caught.value)
+
+
+def inconsistency(nodes, shape=("N", 3, 4, 4), weights=None, **options):
+    with pytest.raises(ModelError) as caught:
+        load(make_model(nodes, list(shape), weights, **options))
+    assert not isinstance(caught.value, UnsupportedError)
+    return str(caught.value)
+
+
+def test_a_path_bytes_and_a_proto_give_the_same_model(tmp_path):
+    proto, x = small_net(), np.ones((1, 1, 6, 6), np.float32)
+    path = tmp_path / "small.onnx"
+    onnx.save(proto, path)
+    sources = [path, str(path), path.read_bytes(), proto]
+    models = [load(source) for source in sources]
+    outputs = [forward(model.graph, x) for model in models]
+    assert all((output == outputs[0]).all() for output in outputs)
+    assert [model.name for model in models] == ["small", "small", "net", "net"]
+
+
+def test_loading_leaves_the_proto_as_it_was():
+    proto = small_net()
+    before = proto.SerializeToString(deterministic=True)
+    load(proto)
+    assert proto.SerializeToString(deterministic=True) == before
+
+
+def test_weights_in_a_file_of_their_own_are_found_beside_the_model(tmp_path):
+    path = tmp_path / "split.onnx"
+    onnx.save(small_net(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert len(load(path).graph.nodes) == 4
+    with pytest.raises(ModelError, match="by the path"):
+        load(path.read_bytes())
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(ModelError, match="beside it"):
+        load(path)
+
+
+def test_the_model_knows_its_ends_in_the_layout_of_the_file():
+    model = load(small_net())
+    assert (model.input_name, model.input_shape) == ("x", (None, 1, 6, 6))
+    assert (model.output_name, model.output_shape) == ("y", (None, 5))
+    assert model.sample_shape == (1, 6, 6)
+
+
+@pytest.mark.parametrize("head", ["Softmax", "LogSoftmax", "Sigmoid"])
+@pytest.mark.parametrize("behind", ["", "Identity", "Flatten", "Cast"])
+def test_a_final_head_is_left_out_and_named(head, behind):
+    nodes = [node("Gemm", "x w", "scores"), node(head, "scores", "p" if behind else "y")]
+    if behind:
+        nodes.append(node(behind, "p", "y", **({"to": TensorProto.FLOAT} if behind == "Cast" else {})))
+    proto = make_model(nodes, ["N", 4], {"w": np.eye(4, 3, dtype=np.float32)})
+    model, x = load(proto), np.arange(8, dtype=np.float32).reshape(2, 4)
+    assert model.dropped_head == head
+    np.testing.assert_array_equal(forward(model.graph, x), run(proto, x, "scores"))
+
+
+def test_a_softmax_in_the_middle_is_refused():
+    assert "(Softmax)" in refusal([node("Softmax", "x", "s"), node("Relu", "s", "y")])
+
+
+def test_one_of_several_outputs_is_chosen_by_name():
+    nodes = [node("Relu", "x", "first"), node("Neg", "first", "second"), node("LRN", "x", "third", size=1)]
+    proto = make_model(nodes, ["N", 3, 4, 4], outputs="first second third")
+    assert len(load(proto, output="first").graph.nodes) == 1
+    assert len(load(proto, output="second").graph.nodes) == 2
+    with pytest.raises(ModelError, match="'first', 'second', 'third'"):
+        load(proto)
+    with pytest.raises(ModelError, match="no output 'fourth'"):
+        load(proto, output="fourth")
+
+
+def test_nodes_that_do_not_lead_to_the_output_are_ignored():
+    nodes = [node("Relu", "x", "y"), node("LRN", "x", "unused", size=1)]
+    assert len(load(make_model(nodes, ["N", 3, 4, 4])).graph.nodes) == 1
+
+
+def test_a_model_pickles():
+    model, x = load(small_net()), np.ones((1, 1, 6, 6), np.float32)
+    twin = pickle.loads(pickle.dumps(model))
+    assert str(twin) == str(model)
+    np.testing.assert_array_equal(forward(twin.graph, x), forward(model.graph, x))
+
+
+def test_a_model_prints_as_a_table():
+    assert str(load(small_net())) == "\n".join(
+        [
+            "Model 'net': x (?, 1, 6, 6) -> y (?, 5), Softmax left out",
+            "layer  operator  kind          output     parameters",
+            "conv   Conv      conv 3x3/1x1  (4, 4, 4)  36",
+            "r      Relu      activation    (4, 4, 4)",
+            "f      Flatten   routing       (64)",
+            "dense  Gemm      dense         (5)        325",
+            "4 layers, 361 parameters",
+        ]
+    )
+
+
+def test_a_batch_is_accepted_by_the_shape_of_its_samples():
+    model = load(small_net())
+    assert model.accept((7, 1, 6, 6)) == (1, 6, 6)
+    for shape in [(1, 6, 6), (7, 1, 6, 5), (7, 6, 6, 1), ()]:
+        with pytest.raises(InputError, match=r"\(N, 1, 6, 6\)"):
+            model.accept(shape)
+
+
+def test_names_of_nodes_are_unique():
+    nodes = [node("Relu", "x", "a", "same"), node("Neg", "a", "b", "same"), node("Relu", "b", "y", "same")]
+    names = [entry.name for entry in load(make_model(nodes, ["N", 3])).graph.nodes]
+    assert names == ["same", "same_2", "same_3"]
+
+
+BROKEN = {
+    "empty": (b"", "is empty"),
+    "text": (b"this is not a network", "no ONNX model"),
+    "a zip archive": (b"PK\x03\x04rest", "PyTorch checkpoint"),
+    "truncated": (small_net().SerializeToString()[:-700], "truncated"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_file_is_named_and_explained(case, tmp_path):
+    content, message = BROKEN[case]
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=message) as caught:
+        load(path)
+    assert "broken.onnx" in str(caught.value)
+    with pytest.raises(ModelError, match=message):
+        load(content)
+
+
+def test_a_path_that_leads_to_no_file_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"no file .*missing\.onnx"):
+        load(tmp_path / "missing.onnx")
+    with pytest.raises(ModelError, match="is a folder"):
+        load(tmp_path)
+
+
+def test_other_types_are_refused():
+    with pytest.raises(InputTypeError, match="not from int"):
+        load(3)
+
+
+def test_a_file_against_the_standard_is_refused():
+    proto = small_net()
+    del proto.graph.node[1]
+    with pytest.raises(ModelError, match="not a valid ONNX model"):
+        load(proto)
+
+
+def test_an_old_operator_set_is_refused():
+    with pytest.raises(ModelError, match="operator set 6"):
+        load(make_model([node("Relu", "x", "y")], ["N", 3], opset=6))
+
+
+def test_several_inputs_are_named():
+    proto = make_model([node("Add", "x z", "y")], ["N", 3])
+    proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 3]))
+    with pytest.raises(ModelError, match="'x', 'z'"):
+        load(proto)
+
+
+def test_an_output_that_depends_on_no_input_is_refused():
+    proto = make_model([node("Relu", "c", "y")], ["N", 3], {"c": np.ones(3, np.float32)})
+    with pytest.raises(ModelError, match="depends on no input"):
+        load(proto)
+
+
+def test_all_unsupported_nodes_are_listed_at_once():
+    text = refusal(
+        [
+            node("LRN", "x", "a", "norm", size=1),
+            node("Relu", "a", "b"),
+            node("Mul", "b x", "c", "gate"),
+            node("Erf", "c", "y"),
+        ]
+    )
+    assert "3 nodes" in text
+    assert "node 'norm' (LRN) with inputs (1, 3, 4, 4)" in text
+    assert "node 'gate' (Mul) with inputs (1, 3, 4, 4), (1, 3, 4, 4): it multiplies two activations" in text
+    assert "node 'y' (Erf)" in text
+
+
+def test_an_operator_of_another_domain_is_refused_by_name():
+    proto = make_model([helper.make_node("FusedConv", ["x"], ["y"], domain="com.vendor")], ["N", 3])
+    proto.opset_import.append(helper.make_opsetid("com.vendor", 1))
+    with pytest.raises(UnsupportedError, match="FusedConv"):
+        load(proto)
+
+
+def test_control_flow_is_refused_by_name():
+    branch = helper.make_graph(
+        [node("Neg", "x", "b")], "branch", [], [helper.make_tensor_value_info("b", TensorProto.FLOAT, None)]
+    )
+    nodes = [node("If", "c", "i", then_branch=branch, else_branch=branch), node("Add", "x i", "y")]
+    assert "(If)" in refusal(nodes, weights={"c": np.array(True)})
+
+
+ONES = {"w": np.ones((4, 4), np.float32), "k": np.ones((3, 1, 1), np.float32)}
+REFUSED = {
+    "reshape across the batch": ([node("Reshape", "x t", "y")], {"t": np.array([-1, 4])}, "batch"),
+    "flatten across the batch": ([node("Flatten", "x", "y", axis=0)], {}, "batch"),
+    "transpose of the batch": ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], {}, "moves the batch"),
+    "concat of the batch": ([node("Concat", "x x", "y", axis=0)], {}, "along the batch"),
+    "mean over the batch": ([node("ReduceMean", "x", "y")], {}, "over the batch"),
+    "padded batch": ([node("Pad", "x p", "y")], {"p": np.array([1, 0, 0, 0, 0, 0, 0, 0])}, "pads the batch"),
+    "squeeze without axes": ([node("Squeeze", "x", "y")], {}, "name the other axes"),
+    "unsqueeze before the batch": ([node("Unsqueeze", "x a", "y")], {"a": np.array([0])}, "in front"),
+    "reflecting pad": ([node("Pad", "x p", "y", mode="reflect")], {"p": np.ones(8, np.int64)}, "reflect"),
+    "constant on the left": ([node("MatMul", "w x", "y")], {"w": ONES["w"]}, "left operand"),
+    "product of activations": ([node("MatMul", "x x", "y")], {}, "two activations"),
+    "difference of activations": ([node("Relu", "x", "r"), node("Sub", "x r", "y")], {}, "subtracts"),
+    "division by an activation": ([node("Div", "k x", "y")], {"k": ONES["k"]}, "divides a constant"),
+    "enlarging constant": ([node("ReduceMean", "x", "m", axes=[2, 3]), node("Mul", "m c", "y")],
+                           {"c": np.ones((3, 4, 4), np.float32)}, "enlarges"),
+    "broadcasting branches": ([node("ReduceMean", "x", "m", axes=[2, 3]), node("Add", "m x", "y")], {},
+                              "different shapes"),
+    "computed weights": ([node("Conv", "x x", "y")], {}, "a constant is needed"),
+    "random numbers": ([node("RandomNormal", "", "r", shape=[4]), node("Add", "x r", "y")], {}, "beforehand"),
+    "cast to integers": ([node("Cast", "x", "c", to=TensorProto.INT32), node("Relu", "c", "y")], {}, "rounds"),
+    "four spatial axes": ([node("Unsqueeze", "x a", "u"), node("Conv", "u k", "y")],
+                          {"a": np.array([2, 3]), "k": np.ones((1, 3, 1, 1, 1, 1), np.float32)}, "1, 2 or 3"),
+    "second output": ([node("MaxPool", "x", "p i", kernel_shape=[2, 2]), node("Cast", "i", "f", to=1),
+                       node("Add", "p f", "y")], {}, "additional output"),
+    "absurd constant": ([node("Expand", "c s", "e"), node("Add", "x e", "y")],
+                        {"c": np.float32(1), "s": np.array([10**6, 10**6])}, "GiB"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_no_layer_expresses_is_refused_with_the_reason(case):
+    nodes, weights, reason = REFUSED[case]
+    assert reason in refusal(nodes, weights=weights)
+
+
+INCONSISTENT = {
+    "channels": ([node("Conv", "x w", "y", "c")], np.ones((2, 4, 1, 1), np.float32), "3 input channels"),
+    "groups": ([node("Conv", "x w", "y", "c", group=3)], np.ones((2, 1, 1, 1), np.float32), "3 group"),
+    "stride": ([node("Conv", "x w", "y", "c", strides=[0, 1])], np.ones((2, 3, 1, 1), np.float32), "strides"),
+    "pads": ([node("Conv", "x w", "y", "c", pads=[0, -1, 0, 0])], np.ones((2, 3, 1, 1), np.float32), "negative"),
+    "NaN": ([node("Mul", "x w", "y", "c")], np.float32("nan"), "'w' hold NaN"),
+    "zero divisor": ([node("Div", "x w", "y", "c")], np.zeros(4, np.float32), "zeros"),
+    "matrix": ([node("MatMul", "x w", "y", "c")], np.ones((5, 2), np.float32), "does not fit"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", INCONSISTENT)
+def test_what_makes_no_sense_is_refused_with_node_and_shapes(case):
+    nodes, weight, reason = INCONSISTENT[case]
+    text = inconsistency(nodes, weights={"w": weight})
+    assert reason in text
+    assert "node 'c'" in text
+    assert "(1, 3, 4, 4)" in text
+
+
+def test_local_response_normalisation_is_refused_in_a_known_architecture():
+    with pytest.raises(UnsupportedError) as caught:
+        load(light_model("inception_v1"))
+    assert str(caught.value).count("(LRN)") == 2
+
+
+def test_paths_in_messages_are_those_given(tmp_path):
+    with pytest.raises(ModelError, match=r"'nowhere/model\.onnx'"):
+        load(Path("nowhere/model.onnx"))
+
+
+def test_a_damaged_file_raises_nothing_but_model_errors():
+    content = small_net().SerializeToString()
+    for place in range(0, len(content), 7):
+        damaged = content[:place] + bytes([content[place] ^ 0xA5]) + content[place + 1 :]
+        with contextlib.suppress(ModelError):
+            load(damaged)

@@ -1,0 +1,356 @@
+"""Each operator means what onnxruntime says it means, in the raw graph and in the canonical one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from lrpfast.model import load
+from lrpfast.model.layers import Activation, AveragePool, Convolution, Dense, Reshape, Sum, Transpose
+from lrpfast.model.onnx_import import read
+from oracles.forward import forward
+from oracles.onnx_models import light_model, make_model, node, relative_difference, run
+
+RNG = np.random.default_rng(7)
+
+
+def weights(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def positive(*shape):
+    return RNG.uniform(0.5, 1.5, shape).astype(np.float32)
+
+
+def ints(*values):
+    return np.array(values, np.int64)
+
+
+def agrees(model, shape, tolerance=2e-6, dtype=np.float32):
+    """Load a model and compare it, raw and canonical, with onnxruntime on a random batch."""
+    loaded = load(model)
+    x = np.random.default_rng(3).normal(size=shape).astype(dtype)
+    expected = run(model, x, read(model).graph.output)
+    assert relative_difference(forward(read(model).graph, x), expected) < tolerance
+    assert relative_difference(forward(loaded.graph, x), expected) < tolerance
+    known = [(size, actual) for size, actual in zip(loaded.output_shape, expected.shape, strict=True) if size]
+    assert all(size == actual for size, actual in known)
+    return loaded
+
+
+def layers(model, kind):
+    return [entry.layer for entry in model.graph.nodes if isinstance(entry.layer, kind)]
+
+
+CONVOLUTIONS = {
+    "1-D": ((2, 3, 11), (4, 3, 3), {"pads": [1, 2], "strides": [2]}),
+    "2-D with asymmetric pads": ((2, 3, 9, 8), (4, 3, 3, 2), {"pads": [1, 0, 2, 1]}),
+    "3-D": ((1, 2, 5, 6, 4), (3, 2, 2, 3, 1), {"pads": [0, 1, 0, 1, 1, 0]}),
+    "dilated and strided": ((1, 3, 12, 11), (4, 3, 3, 3), {"dilations": [2, 1], "strides": [1, 3]}),
+    "grouped": ((1, 4, 6, 6), (6, 2, 3, 3), {"group": 2}),
+    "depthwise": ((1, 4, 6, 6), (8, 1, 3, 3), {"group": 4, "pads": [1, 1, 1, 1]}),
+    "SAME_UPPER": ((1, 3, 8, 7), (4, 3, 3, 2), {"auto_pad": "SAME_UPPER", "strides": [2, 1]}),
+    "SAME_LOWER": ((1, 3, 8, 7), (4, 3, 4, 2), {"auto_pad": "SAME_LOWER", "strides": [3, 2]}),
+    "SAME_UPPER with a stride beyond the kernel": (
+        (1, 2, 8, 9),
+        (3, 2, 1, 1),
+        {"auto_pad": "SAME_UPPER", "strides": [3, 2]},
+    ),
+    "VALID": ((1, 3, 8, 7), (4, 3, 3, 2), {"auto_pad": "VALID"}),
+}
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_conv(case, bias):
+    shape, size, attributes = CONVOLUTIONS[case]
+    initializers = {"w": weights(*size)} | ({"b": weights(size[0])} if bias else {})
+    nodes = [node("Conv", "x w b" if bias else "x w", "y", kernel_shape=size[2:], **attributes)]
+    agrees(make_model(nodes, ["N", *shape[1:]], initializers), shape)
+
+
+def test_automatic_padding_of_a_map_of_free_size_is_kept():
+    nodes = [node("Conv", "x w", "y", auto_pad="SAME_UPPER", strides=[2, 2])]
+    model = make_model(nodes, ["N", 3, "H", "W"], {"w": weights(4, 3, 3, 3)})
+    loaded = agrees(model, (1, 3, 8, 7))
+    agrees(model, (1, 3, 9, 10))
+    assert layers(loaded, Convolution)[0].window.auto_pad == "upper"
+    assert loaded.output_shape == (None, 4, None, None)
+
+
+POOLS = {
+    "plain": {"kernel_shape": [2, 2], "strides": [2, 2]},
+    "padded": {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 0, 1, 2]},
+    "ceil": {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1},
+    "ceil and padded": {"kernel_shape": [3, 2], "strides": [2, 3], "ceil_mode": 1, "pads": [1, 0, 1, 1]},
+    "ceil whose last window would begin in the padding": {
+        "kernel_shape": [2, 2], "strides": [3, 3], "ceil_mode": 1, "pads": [1, 1, 1, 1],
+    },
+    "dilated": {"kernel_shape": [2, 3], "dilations": [3, 2], "pads": [1, 1, 0, 1]},
+    "SAME_UPPER": {"kernel_shape": [3, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    "SAME_LOWER": {"kernel_shape": [3, 2], "strides": [2, 2], "auto_pad": "SAME_LOWER"},
+    "VALID": {"kernel_shape": [3, 2], "strides": [2, 2], "auto_pad": "VALID"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", POOLS)
+def test_max_pool(case):
+    agrees(make_model([node("MaxPool", "x", "y", **POOLS[case])], ["N", 3, 10, 9]), (2, 3, 10, 9))
+
+
+@pytest.mark.parametrize("case", POOLS)
+@pytest.mark.parametrize("count_include_pad", [0, 1])
+def test_average_pool(case, count_include_pad):
+    nodes = [node("AveragePool", "x", "y", count_include_pad=count_include_pad, **POOLS[case])]
+    agrees(make_model(nodes, ["N", 3, 10, 9], opset=19), (2, 3, 10, 9))
+
+
+@pytest.mark.parametrize("operator", ["GlobalAveragePool", "GlobalMaxPool"])
+def test_global_pools_take_maps_of_any_size(operator):
+    model = make_model([node(operator, "x", "p"), node("Flatten", "p", "y")], ["N", 3, "H", "W"])
+    agrees(model, (2, 3, 5, 6))
+    agrees(model, (1, 3, 8, 4))
+
+
+@pytest.mark.parametrize("axes", [(2, 3), (-1, -2), (1, 2), (3,), (2,), (1,), (1, 3)])
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("operator", ["ReduceMean", "ReduceMax"])
+def test_reductions(operator, axes, keepdims):
+    agrees(make_model([node(operator, "x", "y", axes=axes, keepdims=keepdims)], ["N", 3, 5, 4]), (2, 3, 5, 4))
+
+
+def test_the_axes_of_a_reduction_may_be_an_input():
+    nodes = [node("ReduceMean", "x axes", "y", keepdims=0)]
+    loaded = agrees(make_model(nodes, ["N", 3, "H", "W"], {"axes": ints(2, 3)}, opset=18), (2, 3, 5, 4))
+    assert isinstance(loaded.graph.nodes[0].layer, AveragePool)
+    assert layers(loaded, Reshape)[0].shape == (3,)
+
+
+ACTIVATIONS = {
+    "Relu": {}, "LeakyRelu": {"alpha": 0.3}, "Tanh": {}, "Elu": {"alpha": 0.7},
+    "HardSigmoid": {"alpha": 0.25, "beta": 0.4}, "HardSwish": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operator", ACTIVATIONS)
+def test_activation(operator):
+    agrees(make_model([node(operator, "x", "y", **ACTIVATIONS[operator])], ["N", 3, 4]), (2, 3, 4))
+
+
+def test_a_sigmoid_in_the_middle_is_a_layer():
+    nodes = [node("Sigmoid", "x", "s"), node("Gemm", "s w", "y")]
+    loaded = agrees(make_model(nodes, ["N", 4], {"w": weights(4, 3)}), (2, 4))
+    assert layers(loaded, Activation)[0].function == "sigmoid"
+    assert loaded.dropped_head is None
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 1, 1), (1, 3, 1, 1), (4,), (3, 5, 4)])
+def test_prelu_slopes_broadcast(shape):
+    agrees(make_model([node("PRelu", "x s", "y")], ["N", 3, 5, 4], {"s": weights(*shape)}), (2, 3, 5, 4))
+
+
+@pytest.mark.parametrize(
+    ("opset", "inputs", "attributes", "bounds"),
+    [
+        (10, "x", {"min": -0.5, "max": 1.0}, (-0.5, 1.0)),
+        (13, "x low high", {}, (-0.5, 1.0)),
+        (13, "x low", {}, (-0.5, np.inf)),
+        (13, "x - high", {}, (-np.inf, 1.0)),
+    ],
+)
+def test_clip(opset, inputs, attributes, bounds):
+    constants = {"low": np.float32(-0.5), "high": np.float32(1.0)}
+    given = {name: constants[name] for name in inputs.split() if name in constants}
+    model = make_model([node("Clip", inputs, "y", **attributes)], ["N", 9], given, opset=opset)
+    layer = layers(agrees(model, (2, 9)), Activation)[0]
+    assert (layer.low, layer.high) == bounds
+
+
+def test_a_clip_at_zero_from_below_is_a_relu():
+    model = make_model([node("Clip", "x low", "y")], ["N", 9], {"low": np.float32(0)})
+    assert layers(agrees(model, (2, 9)), Activation)[0].function == "relu"
+
+
+GEMMS = {
+    "plain": ((4, 5), {}, None),
+    "transB with a row": ((5, 4), {"transB": 1}, (1, 5)),
+    "alpha and beta": ((4, 5), {"alpha": 0.3, "beta": -2.0}, (5,)),
+    "scalar C": ((4, 5), {}, ()),
+}
+
+
+@pytest.mark.parametrize("case", GEMMS)
+def test_gemm(case):
+    size, attributes, c = GEMMS[case]
+    initializers = {"w": weights(*size)} | ({} if c is None else {"c": weights(*c)})
+    model = make_model([node("Gemm", "x w" if c is None else "x w c", "y", **attributes)], ["N", 4], initializers)
+    assert len(layers(agrees(model, (3, 4)), Dense)) == 1
+
+
+@pytest.mark.parametrize("shape", [(2, 6), (2, 5, 6), (2, 3, 5, 6), (2, 2, 3, 4, 6)])
+def test_matmul_works_on_the_last_axis(shape):
+    agrees(make_model([node("MatMul", "x w", "y")], ["N", *shape[1:]], {"w": weights(6, 4)}), shape)
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div", "Add left", "Sub left", "Mul left"])
+@pytest.mark.parametrize("shape", [(), (1,), (3, 1, 1), (1, 3, 1, 1), (5,), (4, 1), (3, 4, 5)])
+def test_arithmetic_with_constants(operator, shape):
+    operator, _, side = operator.partition(" ")
+    order = "c x" if side else "x c"
+    agrees(make_model([node(operator, order, "y")], ["N", 3, 4, 5], {"c": positive(*shape)}), (2, 3, 4, 5))
+
+
+def test_batch_normalization_of_maps_and_vectors():
+    statistics = {"s": weights(3), "b": weights(3), "m": weights(3), "v": positive(3)}
+    for shape in ((2, 3, 4, 5), (2, 3)):
+        nodes = [node("BatchNormalization", "x s b m v", "y", epsilon=1e-3)]
+        agrees(make_model(nodes, ["N", *shape[1:]], statistics), shape)
+
+
+def test_sums_of_branches_and_constants():
+    nodes = [node("Relu", "x", "r"), node("Sum", "x r c x", "t"), node("Add", "t t", "y")]
+    loaded = agrees(make_model(nodes, ["N", 3, 4], {"c": weights(3, 1)}), (2, 3, 4))
+    assert [len(entry.inputs) for entry in loaded.graph.nodes if isinstance(entry.layer, Sum)] == [3, 2]
+
+
+SHAPING = {
+    "flatten": [node("Flatten", "x", "y")],
+    "flatten at the last axis of a single channel": [node("Flatten", "x", "y", axis=-3)],
+    "reshape with 0 and -1": [node("Reshape", "x t", "y")],
+    "transpose": [node("Transpose", "x", "y", perm=[0, 3, 1, 2])],
+    "unsqueeze and squeeze": [
+        node("Unsqueeze", "x a", "u"), node("Neg", "u", "n"), node("Squeeze", "n a", "y"),
+    ],
+    "concat": [node("Relu", "x", "r"), node("Concat", "x r x", "y", axis=-2)],
+    "cast, dropout, identity": [
+        node("Cast", "x", "c", to=1), node("Dropout", "c", "d"), node("Identity", "d", "i"),
+        node("Relu", "i", "y"),
+    ],
+    "pad": [node("Pad", "x p v", "y")],
+    "crop": [node("Pad", "x cropped", "y")],
+    "slice": [node("Slice", "x starts ends axes", "y")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SHAPING)
+def test_shaping(case):
+    constants = {
+        "t": ints(0, -1, 4), "a": ints(2), "p": ints(0, 0, 1, 2, 0, 1, 0, 3), "v": np.float32(0.5),
+        "cropped": ints(0, 0, -1, 2, 0, 0, -2, -1),
+        "starts": ints(1, -3), "ends": ints(2**31, -1), "axes": ints(1, 3),
+    }  # fmt: skip
+    read_names = {name for entry in SHAPING[case] for name in entry.input}
+    given = {name: array for name, array in constants.items() if name in read_names}
+    agrees(make_model(SHAPING[case], ["N", 3, 5, 4], given), (2, 3, 5, 4))
+
+
+def test_older_forms_with_attributes():
+    nodes = [
+        node("Pad", "x", "p", pads=[0, 0, 1, 0, 0, 0, 0, 2], value=0.25),
+        node("Unsqueeze", "p", "u", axes=[1]),
+        node("Relu", "u", "r"),
+        node("Squeeze", "r", "s", axes=[1]),
+        node("Slice", "s", "y", axes=[2], starts=[1], ends=[4]),
+    ]
+    agrees(make_model(nodes, ["N", 3, 5, 4], opset=9), (2, 3, 5, 4))
+
+
+def test_a_computed_flatten_vanishes():
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("Gather", "shape zero", "batch", axis=0),
+        node("Unsqueeze", "batch axes", "first"),
+        node("Cast", "first", "cast", to=TensorProto.INT32),
+        node("Cast", "cast", "wide", to=TensorProto.INT64),
+        node("Constant", "", "rest", value_ints=[-1]),
+        node("Concat", "wide rest", "target", axis=0),
+        node("Reshape", "x target", "y"),
+    ]
+    model = make_model(nodes, ["N", 3, 5, 4], {"zero": np.int64(0), "axes": ints(0)})
+    loaded = agrees(model, (2, 3, 5, 4))
+    assert [entry.layer.shape for entry in loaded.graph.nodes] == [(60,)]
+
+
+def test_a_shape_computed_from_a_map_of_free_size_is_followed():
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Shape", "c", "shape"),
+        node("Slice", "shape zero two", "front"),
+        node("Gather", "shape two", "height"),
+        node("Gather", "shape three", "width"),
+        node("Mul", "height width", "area"),
+        node("Concat", "front area", "target", axis=0),
+        node("Reshape", "c target", "flat"),
+        node("ReduceMean", "flat", "y", axes=[2], keepdims=0),
+    ]
+    constants = {"w": weights(4, 3, 2, 2), "zero": ints(0), "two": ints(2), "three": ints(3)}
+    model = make_model(nodes, ["N", 3, "H", "W"], constants)
+    agrees(model, (2, 3, 6, 5))
+    agrees(model, (1, 3, 7, 9))
+
+
+def test_weights_made_by_nodes_are_evaluated():
+    nodes = [
+        node("ConstantOfShape", "size", "w", value=helper.make_tensor("v", TensorProto.FLOAT, [1], [0.5])),
+        node("Cast", "half", "b", to=TensorProto.FLOAT),
+        node("Conv", "x w b", "y"),
+    ]
+    model = make_model(nodes, ["N", 3, 4, 4], {"size": ints(2, 3, 3, 3), "half": weights(2).astype(np.float16)})
+    assert agrees(model, (1, 3, 4, 4)).graph.nodes[0].layer.weight.shape == (2, 3, 3, 3)
+
+
+def test_initializers_may_be_listed_among_the_inputs_and_shared_by_nodes():
+    nodes = [node("Gemm", "x w", "h"), node("Relu", "h", "r"), node("Gemm", "r w", "y")]
+    assert agrees(make_model(nodes, ["N", 4], {"w": weights(4, 4)}, listed=True), (2, 4)).input_name == "x"
+
+
+def test_a_one_dimensional_convolution_may_be_written_in_two_dimensions():
+    nodes = [
+        node("Unsqueeze", "x a", "u"),
+        node("Conv", "u w", "c"),
+        node("Squeeze", "c a", "s"),
+        node("Conv", "s v", "y"),
+    ]
+    model = make_model(nodes, ["N", 3, 20], {"a": ints(2), "w": weights(4, 3, 1, 5), "v": weights(2, 4, 3)})
+    agrees(model, (2, 3, 20))
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [(np.float64, np.float64), (np.float32, np.float32)])
+def test_float_weights_keep_their_type(dtype, kept):
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [node("Gemm", "x w b", "h"), node("Mul", "h c", "y")]
+    constants = {
+        "w": weights(4, 3).astype(dtype),
+        "b": weights(3).astype(dtype),
+        "c": positive(3).astype(dtype),
+    }
+    dense = layers(agrees(make_model(nodes, ["N", 4], constants, dtype=kind), (2, 4), dtype=dtype), Dense)[0]
+    assert dense.weight.dtype == dense.bias.dtype == kept
+
+
+def test_half_precision_weights_become_single_precision():
+    constants = {"w": weights(4, 3).astype(np.float16)}
+    model = make_model([node("Gemm", "x w", "y")], ["N", 4], constants, dtype=TensorProto.FLOAT16)
+    assert layers(load(model), Dense)[0].weight.dtype == np.float32
+
+
+def test_a_batch_size_fixed_in_the_file_is_no_bound():
+    nodes = [node("Reshape", "x t", "f"), node("Gemm", "f w", "y")]
+    model = make_model(nodes, [1, 3, 4], {"t": ints(1, 12), "w": weights(12, 2)})
+    loaded = agrees(model, (1, 3, 4))
+    assert forward(loaded.graph, np.zeros((5, 3, 4))).shape == (5, 2)
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "shufflenet", "inception_v2", "resnet50", "densenet121"])
+def test_known_architectures_agree_with_onnxruntime(name):
+    model = light_model(name)
+    loaded = load(model)
+    x = np.random.default_rng(1).normal(size=loaded.input_shape).astype(np.float32)
+    expected = run(model, x, read(model).graph.output)
+    assert relative_difference(forward(loaded.graph, x), expected) < 1e-5
+
+
+def test_channel_shuffle_keeps_its_transposes():
+    loaded = load(light_model("shufflenet"))
+    assert len(layers(loaded, Transpose)) == 16
