@@ -3,6 +3,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cstdlib>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -35,6 +37,48 @@ const float* factors_of(const Floats& factors, const Tensor& windows) {
     throw std::invalid_argument(std::to_string(factors.size()) + " factors for " + std::to_string(windows.pixels()) +
                                 " windows");
   return factors.data();
+}
+
+// Positions in maps are ints in the core. What would leave their range is refused here, so that no sum or product
+// there can overflow.
+constexpr std::int64_t kLargest = std::numeric_limits<int>::max();
+
+Tensor make_tensor(Pool& pool, int samples, int channels, Size3 size, Size3 before, Size3 after) {
+  bool fits = channels <= kLargest - kBlock;
+  for (int axis = 0; axis < 3; ++axis)
+    fits = fits && std::int64_t{before[axis]} + size[axis] + after[axis] <= kLargest / kBlock;
+  if (!fits) throw std::invalid_argument("tensor with an impossible size");
+  return {pool, samples, channels, size, before, after};
+}
+
+Window make_window(Size3 kernel, Size3 strides, Size3 dilations, Size3 before) {
+  for (int axis = 0; axis < 3; ++axis)
+    if (kernel[axis] < 1 || strides[axis] < 1 || dilations[axis] < 1)
+      throw std::invalid_argument("window: kernel, strides and dilations must be 1 or more");
+  return {kernel, strides, dilations, before};
+}
+
+// `map` is what the windows look at, `windows` has one pixel for each.
+void check_window(const Window& window, const Tensor& map, const Tensor& windows) {
+  if (&map == &windows) throw std::invalid_argument("one tensor cannot be both the map and its windows");
+  for (int axis = 0; axis < 3; ++axis) {
+    const std::int64_t span = std::int64_t{windows.size[axis]} * window.strides[axis] +
+                              std::int64_t{window.kernel[axis]} * window.dilations[axis] +
+                              std::abs(std::int64_t{window.before[axis]}) + map.size[axis];
+    if (span > kLargest / 2) throw std::invalid_argument("windows that reach impossibly far");
+  }
+}
+
+// A window that meets no element of the map has no largest one.
+void check_meets(const Window& window, const Tensor& map, const Tensor& windows) {
+  for (int axis = 0; axis < 3; ++axis)
+    for (int i = 0; i < windows.size[axis]; ++i) {
+      const int dilation = window.dilations[axis], start = i * window.strides[axis] - window.before[axis];
+      const int first = start < 0 ? (dilation - 1 - start) / dilation : 0;  // tap, the first not ahead of the map
+      if (first >= window.kernel[axis] || start + first * dilation >= map.size[axis])
+        throw std::invalid_argument("max_pool: window " + std::to_string(i) + " on axis " + std::to_string(axis) +
+                                    " lies beside the map");
+    }
 }
 
 void load(Tensor& tensor, const py::array_t<float>& values, int threads) {
@@ -113,16 +157,15 @@ py::array_t<double> sums_of(const Tensor& x, int threads) {
 void bind_types(py::module_& m) {
   py::class_<Pool>(m, "Pool").def(py::init<>());
   py::class_<Tensor>(m, "Tensor")
-      .def(py::init<Pool&, int, int, Size3, Size3, Size3>(), "pool"_a, "samples"_a, "channels"_a, "size"_a,
-           "before"_a = Size3{}, "after"_a = Size3{})
+      .def(py::init(&make_tensor), "pool"_a, "samples"_a, "channels"_a, "size"_a, "before"_a = Size3{},
+           "after"_a = Size3{})
       .def_readonly("samples", &Tensor::samples)
       .def_readonly("channels", &Tensor::channels)
       .def_readonly("size", &Tensor::size)
       .def("load", &load, "values"_a, "threads"_a)
       .def("fill", &Tensor::fill, "value"_a, "threads"_a, Unlocked())
       .def("store", &store, "threads"_a);
-  py::class_<Window>(m, "Window")
-      .def(py::init<Size3, Size3, Size3, Size3>(), "kernel"_a, "strides"_a, "dilations"_a, "before"_a);
+  py::class_<Window>(m, "Window").def(py::init(&make_window), "kernel"_a, "strides"_a, "dilations"_a, "before"_a);
   py::class_<PackedWeights>(m, "PackedWeights").def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a);
   py::class_<FunctionParameters>(m, "FunctionParameters")
       .def(py::init<Function, float, float, float, float>(), "function"_a, "alpha"_a, "beta"_a, "low"_a, "high"_a);
@@ -152,6 +195,7 @@ void bind_steps(py::module_& m) {
       [](const PackedWeights& weights, const Window& window, const Tensor& source, const Tensor& target,
          const std::optional<Floats>& bias, bool accumulate, int threads) {
         const float* values = bias_of(bias, target.blocks);
+        check_window(window, weights.adjoint ? target : source, weights.adjoint ? source : target);
         const py::gil_scoped_release unlocked;
         convolve(weights, window, source, target, values, accumulate, threads);
       },
@@ -167,14 +211,41 @@ void bind_steps(py::module_& m) {
   m.def("affine", &affine, "x"_a, "scale"_a, "shift"_a, "y"_a, "threads"_a, Unlocked());
   m.def("add", &add, "x"_a, "y"_a, "out"_a, "threads"_a, Unlocked());
   m.def("sums", &sums_of, "x"_a, "threads"_a);
-  m.def("copy_channels", &copy_channels, "source"_a, "source_from"_a, "target"_a, "target_from"_a, "count"_a,
-        "threads"_a, Unlocked());
-  m.def("max_pool", &max_pool, "window"_a, "x"_a, "y"_a, "winners"_a, "threads"_a, Unlocked());
-  m.def("max_unpool", &max_unpool, "window"_a, "r"_a, "winners"_a, "out"_a, "threads"_a, Unlocked());
+  m.def(
+      "copy_channels",
+      [](const Tensor& source, int source_from, const Tensor& target, int target_from, int count, int threads) {
+        if (&source == &target) throw std::invalid_argument("copy_channels: source and target are one tensor");
+        if (count < 1 || source_from > source.channels - count || target_from > target.channels - count)
+          throw std::invalid_argument("copy_channels: channels that are not there");
+        copy_channels(source, source_from, target, target_from, count, threads);
+      },
+      "source"_a, "source_from"_a, "target"_a, "target_from"_a, "count"_a, "threads"_a, Unlocked());
+}
+
+void bind_pools(py::module_& m) {
+  m.def(
+      "max_pool",
+      [](const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners, int threads) {
+        check_window(window, x, y);
+        check_window(window, x, winners);
+        if (&y == &winners) throw std::invalid_argument("max_pool: one tensor cannot hold both values and winners");
+        check_meets(window, x, y);
+        max_pool(window, x, y, winners, threads);
+      },
+      "window"_a, "x"_a, "y"_a, "winners"_a, "threads"_a, Unlocked());
+  m.def(
+      "max_unpool",
+      [](const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out, int threads) {
+        check_window(window, out, r);
+        check_window(window, out, winners);
+        max_unpool(window, r, winners, out, threads);
+      },
+      "window"_a, "r"_a, "winners"_a, "out"_a, "threads"_a, Unlocked());
   m.def(
       "sum_pool",
       [](const Window& window, const Tensor& x, const Floats& factors, const Tensor& y, int threads) {
         const float* values = factors_of(factors, y);
+        check_window(window, x, y);
         const py::gil_scoped_release unlocked;
         sum_pool(window, x, values, y, threads);
       },
@@ -183,6 +254,7 @@ void bind_steps(py::module_& m) {
       "sum_unpool",
       [](const Window& window, const Tensor& s, const Floats& factors, const Tensor& out, int threads) {
         const float* values = factors_of(factors, s);
+        check_window(window, out, s);
         const py::gil_scoped_release unlocked;
         sum_unpool(window, s, values, out, threads);
       },
@@ -198,4 +270,5 @@ PYBIND11_MODULE(_native, m) {
   m.def("available_isas", &lrpfast::available_isas);
   lrpfast::bind_types(m);
   lrpfast::bind_steps(m);
+  lrpfast::bind_pools(m);
 }

@@ -7,6 +7,7 @@ from lrpfast.attribution import Attribution
 from lrpfast.composites import Composite
 from lrpfast.errors import (
     CompositeError,
+    FileError,
     InputError,
     InputTypeError,
     LRPError,
@@ -24,6 +25,7 @@ __all__ = [
     "Attribution",
     "Composite",
     "CompositeError",
+    "FileError",
     "InputError",
     "InputTypeError",
     "LRPError",

@@ -29,3 +29,7 @@ class CompositeError(LRPError, ValueError):
 
 class MissingExtraError(LRPError, ImportError):
     """A function that needs an optional package that is not installed."""
+
+
+class FileError(LRPError, OSError):
+    """A file that cannot be read or written."""

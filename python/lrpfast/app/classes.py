@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrpfast.app.images import Floats
-from lrpfast.errors import InputError
-from lrpfast.view.files import FileError
+from lrpfast.errors import FileError, InputError
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,13 @@ from rich.console import Console
 
 from lrpfast.app.classes import Classes, match_labels, probabilities, read_labels
 from lrpfast.app.images import Floats, InputFormat, Preprocessing, Resize, resized
-from lrpfast.app.outputs import plan_outputs
+from lrpfast.app.outputs import make_folder, plan_outputs
 from lrpfast.app.report import Finding, Prediction, print_finding, print_findings, say, seconds, with_progress
 from lrpfast.composites import PRESETS, Composite, named
-from lrpfast.errors import InputError
+from lrpfast.errors import FileError, InputError
 from lrpfast.lrp import LRP, BackendName
 from lrpfast.model import Model, load
 from lrpfast.view import compose
-from lrpfast.view.files import FileError
 from lrpfast.view.heatmap import color_table, colorize, normalise, pool
 from lrpfast.view.pictures import read_picture, write_picture
 
@@ -167,7 +166,7 @@ class Explainer:
             explained = next(prediction for prediction in predictions if prediction.index == self.target)
         values = normalise(pool(attribution.relevance[0], attribution.channel_axis))
         page = self._page(picture, values, image.name, explained, predictions[0])
-        output.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(output.parent)
         written = write_picture(output, page)
         total = float(attribution.relevance.sum(dtype=np.float64))
         return Finding(image, written, explained, tuple(predictions[: request.top]), total, took)

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lrpfast.view.files import FileError, check_writable
+from lrpfast.errors import FileError
+from lrpfast.view.files import check_writable
 from lrpfast.view.pictures import picture_format
 
 
@@ -62,3 +63,11 @@ def _check_folder(folder: Path) -> None:
         raise FileError(f"Cannot write into '{folder}': '{existing}' is a file. Give a folder.")
     if not os.access(existing, os.W_OK):
         raise FileError(f"Cannot write into '{folder}': no permission to write in '{existing}'. Give another folder.")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"Cannot make the folder '{folder}': {error.strerror}.") from error

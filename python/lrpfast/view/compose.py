@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -16,8 +15,6 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from lrpfast.view.heatmap import ENTRIES, Pixels, Values, color_table, colorize
-
-Align: TypeAlias = Literal["start", "center", "end"]
 
 INK = (32, 33, 36)
 GREY = (110, 114, 120)
@@ -93,36 +90,26 @@ def framed(picture: Image.Image) -> Image.Image:
     return result
 
 
-def beside(pictures: Sequence[Image.Image], gap: int = GAP, align: Align = "start") -> Image.Image:
-    """Pictures from left to right; `align` says where the lower ones stand."""
-    result = Image.new(
-        "RGB",
-        (sum(p.width for p in pictures) + gap * (len(pictures) - 1), max(p.height for p in pictures)),
-        PAPER,
-    )
+def beside(pictures: Sequence[Image.Image], gap: int = GAP, centered: bool = False) -> Image.Image:
+    """Pictures from left to right, the lower ones at the top or centered."""
+    width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
+    result = Image.new("RGB", (width, max(picture.height for picture in pictures)), PAPER)
     left = 0
     for picture in pictures:
-        result.paste(picture, (left, _offset(result.height - picture.height, align)))
+        result.paste(picture, (left, (result.height - picture.height) // 2 if centered else 0))
         left += picture.width + gap
     return result
 
 
-def stacked(pictures: Sequence[Image.Image], gap: int = GAP, align: Align = "start") -> Image.Image:
-    """Pictures from top to bottom; `align` says where the narrower ones stand."""
-    result = Image.new(
-        "RGB",
-        (max(p.width for p in pictures), sum(p.height for p in pictures) + gap * (len(pictures) - 1)),
-        PAPER,
-    )
+def stacked(pictures: Sequence[Image.Image], gap: int = GAP) -> Image.Image:
+    """Pictures from top to bottom, the narrower ones at the left."""
+    height = sum(picture.height for picture in pictures) + gap * (len(pictures) - 1)
+    result = Image.new("RGB", (max(picture.width for picture in pictures), height), PAPER)
     top = 0
     for picture in pictures:
-        result.paste(picture, (_offset(result.width - picture.width, align), top))
+        result.paste(picture, (0, top))
         top += picture.height + gap
     return result
-
-
-def _offset(room: int, align: Align) -> int:
-    return {"start": 0, "center": room // 2, "end": room}[align]
 
 
 def panel(picture: Image.Image, caption: str, size: int = 15) -> Image.Image:
@@ -148,7 +135,7 @@ def color_bar(colors: str = "seismic", size: int = 14) -> Image.Image:
     """The colour map with its ends named: against, for."""
     ramp = Image.fromarray(np.broadcast_to(color_table(colors), (12, ENTRIES, 3)).copy())
     words = [line(word, size, color=GREY) for word in ("against", "for")]
-    return beside([words[0], framed(ramp.resize((160, 12))), words[1]], gap=10, align="center")
+    return beside([words[0], framed(ramp.resize((160, 12))), words[1]], gap=10, centered=True)
 
 
 def page(blocks: Sequence[Image.Image], colors: str, gap: int = GAP) -> Image.Image:

@@ -8,11 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from lrpfast.errors import LRPError
-
-
-class FileError(LRPError, OSError):
-    """A file that cannot be read or written."""
+from lrpfast.errors import FileError
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lrpfast.errors import InputError
-from lrpfast.view.files import FileError, write_whole
+from lrpfast.errors import FileError, InputError
+from lrpfast.view.files import write_whole
 
 
 def picture_format(path: str | os.PathLike[str]) -> str:

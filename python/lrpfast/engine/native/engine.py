@@ -12,7 +12,7 @@ import numpy as np
 from lrpfast import _native as core
 from lrpfast.engine.audit import Audit, LayerAudit, Sums
 from lrpfast.engine.native.layout import Halo, Workshop
-from lrpfast.engine.native.maps import AffineMap, LinearMap, PreparedWeights
+from lrpfast.engine.native.maps import LinearMap, PreparedWeights
 from lrpfast.engine.native.prepared import GATES, RELU_RULES, Prepared, PreparedGroup, PreparedStep, prepare
 from lrpfast.engine.plan import Plan
 from lrpfast.engine.routing import moved, moved_back
@@ -83,9 +83,7 @@ class NativeEngine:
             arrays: list[Array] = [self.shop.stored(a, shape) for a, shape in zip(inputs, step.in_shapes, strict=True)]
             return self.shop.loaded(moved(layer, arrays), halo)
         out = self.shop.tensor(inputs[0].samples, step.out_shape, halo)
-        if isinstance(step.linear, AffineMap):
-            step.linear.value(inputs[0], out)
-        elif step.linear is not None:
+        if step.linear is not None:
             step.linear.forward(AS_IS, inputs, step.linear.bias(AS_IS), out)
         elif step.function is not None:
             core.activate(step.function, inputs[0], step.slope, out, threads)
@@ -176,7 +174,10 @@ class NativeEngine:
             z = own if plan.denominator == "forward" else self._denominator(group, linear, inputs, step.in_shapes)
             s = self.shop.tensor(r.samples, step.out_shape, linear.s_halo)
             gated, gate = (own if plan.gate != "open" else None), GATES[plan.gate]
-            absorbed += core.quotient(r, z, gated, group.bias, gate, plan.share, stabilizer, s, threads)
+            lanes = group.bias if isinstance(group.bias, np.ndarray) else None
+            absorbed += core.quotient(r, z, gated, lanes, gate, plan.share, stabilizer, s, threads)
+            if isinstance(group.bias, core.Tensor):
+                absorbed[:, 0] += self._product_sums(s, group.bias, step.out_shape)
             for term in group.terms:
                 part, sign = term.part, term.term.sign
                 for branch, a in enumerate(inputs):
@@ -190,6 +191,12 @@ class NativeEngine:
             for tensor in handed:
                 tensor.fill(0, threads)
         return handed, absorbed
+
+    def _product_sums(self, s: core.Tensor, bias: core.Tensor, shape: Shape) -> Sums:
+        """What a bias that is a map absorbs, per sample."""
+        out = self.shop.tensor(s.samples, shape)
+        core.contribute(1, 1, 1, bias, s, False, out, self.shop.threads)
+        return core.sums(out, self.shop.threads)
 
     def _denominator(
         self, group: PreparedGroup, linear: LinearMap, inputs: list[core.Tensor], shapes: tuple[Shape, ...]
@@ -205,14 +212,16 @@ class NativeEngine:
                 continue
             taken = [self._taken(a, term.part, shape, linear.halo) for a, shape in zip(inputs, shapes, strict=True)]
             value, sign = self.shop.tensor(inputs[0].samples, linear.out_shape), term.term.sign
-            linear.forward(term.term.weight, taken, None if bias is None else bias * np.float32(sign), value)
-            bias = None  # once is enough
-            if sign != 1:
+            linear.forward(term.term.weight, taken, bias if sign == 1 else None, value)
+            if sign == 1:
+                bias = None  # once is enough
+            else:
                 core.part(sign, sign, value, value, self.shop.threads)
             if total is not None:
                 core.add(value, total, value, self.shop.threads)
             total = value
         assert total is not None
+        assert bias is None, "the bias goes with a term of sign 1, and every group has one"
         return total
 
     def _taken(self, a: core.Tensor, part: Part, shape: Shape, halo: Halo) -> core.Tensor:

@@ -104,14 +104,3 @@ def lanes(values: Floats) -> Floats:
     padded = np.zeros(-(-len(values) // BLOCK) * BLOCK, np.float32)
     padded[: len(values)] = values
     return padded
-
-
-def per_channel(values: npt.NDArray[np.floating], shape: Shape, node: Node) -> Floats:
-    """A bias that broadcasts against a sample, as one value per channel."""
-    full = np.broadcast_to(values, shape).reshape(shape[0], -1)
-    if (full != full[:, :1]).any():
-        raise UnsupportedError(
-            f"{node} shifts each position differently, which rules with a denominator cannot account for in the "
-            f"native backend. Give it the rule Pass(), or use backend='reference'."
-        )
-    return full[:, 0].astype(np.float32)

@@ -5,27 +5,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from lrpfast import _native as core
-from lrpfast.engine.native.layout import (
-    Floats,
-    Halo,
-    Workshop,
-    adjoint_halo,
-    forward_halo,
-    lanes,
-    per_channel,
-    window3,
-)
+from lrpfast.engine.native.layout import Floats, Halo, Workshop, adjoint_halo, forward_halo, lanes, window3
 from lrpfast.engine.plan import Step
 from lrpfast.engine.reference.maps import modified, window_counts
-from lrpfast.model.graph import Node
 from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Shape, Window, fitted
 from lrpfast.rules import Gradient
 from lrpfast.rules.terms import AS_IS, NOTHING, WeightPart
+
+#: one value per channel in lanes of 16, or a map of one sample, or nothing
+Bias: TypeAlias = Floats | core.Tensor | None
 
 #: a dense layer is a convolution of one pixel
 ONE_PIXEL = Window((), (), (), ())
@@ -36,6 +29,7 @@ class PreparedWeights:
 
     def __init__(self, step: Step, layer: Convolution | Dense) -> None:
         self.layer = layer
+        self.biases: dict[WeightPart, Floats] = {}
         self.packed = {
             (part, adjoint): self._pack(part, adjoint) for part, adjoint in dict.fromkeys(self._needed(step))
         }
@@ -59,7 +53,9 @@ class PreparedWeights:
         """The bias of a part in lanes of 16, or None where there is none."""
         if self.layer.bias is None or part == NOTHING:
             return None
-        return lanes(modified(self.layer.bias.astype(np.float32, copy=False), part))
+        if part not in self.biases:
+            self.biases[part] = lanes(modified(self.layer.bias.astype(np.float32, copy=False), part))
+        return self.biases[part]
 
 
 class LinearMap(Protocol):
@@ -69,11 +65,11 @@ class LinearMap(Protocol):
     s_halo: Halo  # around what the adjoint reads
     out_shape: Shape
 
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Floats | None, out: core.Tensor) -> None: ...
+    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None: ...
 
     def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor: ...
 
-    def bias(self, part: WeightPart) -> Floats | None: ...
+    def bias(self, part: WeightPart) -> Bias: ...
 
 
 class ConvolutionMap:
@@ -87,56 +83,48 @@ class ConvolutionMap:
         self.halo, self.s_halo = forward_halo(window, spatial), adjoint_halo(window, spatial)
         self.out_shape = layer.output_shape(shape)
 
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Floats | None, out: core.Tensor) -> None:
+    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None:
         packed = self.weights.packed[part, False]
-        core.convolve(packed, self.window, inputs[0], out, bias, False, self.shop.threads)
+        values = bias if isinstance(bias, np.ndarray) else None
+        core.convolve(packed, self.window, inputs[0], out, values, False, self.shop.threads)
 
     def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor:
         out = self.shop.tensor(s.samples, self.shape)
         core.convolve(self.weights.packed[part, True], self.window, s, out, None, False, self.shop.threads)
         return out
 
-    def bias(self, part: WeightPart) -> Floats | None:
+    def bias(self, part: WeightPart) -> Bias:
         return self.weights.bias(part)
 
 
 class AffineMap:
-    """A diagonal matrix, whose bias is the shift."""
+    """A diagonal matrix, whose bias is the shift: maps of one sample, since both may differ at every element."""
 
     halo = s_halo = Halo()
 
-    def __init__(self, shop: Workshop, node: Node, layer: Affine, shape: Shape) -> None:
-        self.shop, self.node, self.layer, self.out_shape = shop, node, layer, shape
-        self.scales: dict[WeightPart, core.Tensor] = {}
-        self.shift = self._full(layer.shift)
+    def __init__(self, shop: Workshop, layer: Affine, shape: Shape) -> None:
+        self.shop, self.layer, self.out_shape = shop, layer, shape
+        self._scales: dict[WeightPart, core.Tensor] = {}
+        self._shifts: dict[WeightPart, core.Tensor] = {}
 
-    def _full(self, values: Array) -> core.Tensor:
-        return self.shop.loaded(np.broadcast_to(values, self.out_shape)[np.newaxis])
+    def _map(self, known: dict[WeightPart, core.Tensor], part: WeightPart, values: Array) -> core.Tensor:
+        if part not in known:
+            known[part] = self.shop.loaded(np.broadcast_to(modified(values, part), self.out_shape)[np.newaxis])
+        return known[part]
 
-    def _scale(self, part: WeightPart) -> core.Tensor:
-        if part not in self.scales:
-            self.scales[part] = self._full(modified(self.layer.scale, part))
-        return self.scales[part]
+    def _apply(self, part: WeightPart, x: core.Tensor, shift: core.Tensor | None, out: core.Tensor) -> None:
+        core.affine(x, self._map(self._scales, part, self.layer.scale), shift, out, self.shop.threads)
 
-    def value(self, x: core.Tensor, out: core.Tensor) -> None:
-        """Forward pass, whatever the shape of the shift."""
-        core.affine(x, self._scale(AS_IS), self.shift, out, self.shop.threads)
-
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Floats | None, out: core.Tensor) -> None:
-        shift = None
-        if bias is not None:
-            shift = self._full(bias[: self.out_shape[0]].reshape(-1, *(1,) * (len(self.out_shape) - 1)))
-        core.affine(inputs[0], self._scale(part), shift, out, self.shop.threads)
+    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None:
+        self._apply(part, inputs[0], bias if isinstance(bias, core.Tensor) else None, out)
 
     def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor:
         out = self.shop.tensor(s.samples, self.out_shape)
-        core.affine(s, self._scale(part), None, out, self.shop.threads)
+        self._apply(part, s, None, out)
         return out
 
-    def bias(self, part: WeightPart) -> Floats | None:
-        if part == NOTHING:
-            return None
-        return lanes(per_channel(modified(self.layer.shift, part), self.out_shape, self.node))
+    def bias(self, part: WeightPart) -> Bias:
+        return None if part == NOTHING else self._map(self._shifts, part, self.layer.shift)
 
 
 class AverageMap:
@@ -152,7 +140,7 @@ class AverageMap:
         counts = window_counts(window, spatial, layer.count_include_pad)
         self.factors = np.ascontiguousarray(1 / counts, np.float32)
 
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Floats | None, out: core.Tensor) -> None:
+    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None:
         core.sum_pool(self.window, inputs[0], self.factors, out, self.shop.threads)
 
     def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor:
@@ -160,7 +148,7 @@ class AverageMap:
         core.sum_unpool(self.window, s, self.factors, out, self.shop.threads)
         return out
 
-    def bias(self, part: WeightPart) -> Floats | None:
+    def bias(self, part: WeightPart) -> Bias:
         return None
 
 
@@ -172,7 +160,7 @@ class SumMap:
     def __init__(self, shop: Workshop, shape: Shape) -> None:
         self.shop, self.out_shape = shop, shape
 
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Floats | None, out: core.Tensor) -> None:
+    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None:
         core.affine(inputs[0], None, None, out, self.shop.threads)
         for branch in inputs[1:]:
             core.add(out, branch, out, self.shop.threads)
@@ -180,5 +168,5 @@ class SumMap:
     def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor:
         return s
 
-    def bias(self, part: WeightPart) -> Floats | None:
+    def bias(self, part: WeightPart) -> Bias:
         return None

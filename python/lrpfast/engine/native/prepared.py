@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lrpfast import _native as core
-from lrpfast.engine.native.layout import Floats, Halo, Workshop, check_rank, window3
+from lrpfast.engine.native.layout import Halo, Workshop, check_rank, window3
 from lrpfast.engine.native.maps import (
     AffineMap,
     AverageMap,
+    Bias,
     ConvolutionMap,
     LinearMap,
     PreparedWeights,
@@ -60,7 +61,7 @@ class PreparedGroup:
 
     plan: PlannedGroup
     terms: tuple[PreparedTerm, ...]
-    bias: Floats | None
+    bias: Bias
     constant: core.Tensor | None
 
 
@@ -124,7 +125,7 @@ def _prepare_step(
 def _linear_map(node: Node, weights: dict[str, PreparedWeights], shop: Workshop, shape: Shape) -> LinearMap:
     match node.layer:
         case Affine():
-            return AffineMap(shop, node, node.layer, shape)
+            return AffineMap(shop, node.layer, shape)
         case AveragePool():
             return AverageMap(shop, node.layer, shape)
         case Sum():

@@ -1,0 +1,362 @@
+"""`lrpfast explain`: what it writes, what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from lrpfast.composites import PRESETS
+from lrpfast.errors import FileError
+from lrpfast.view import pictures as picture_files
+from oracles.onnx_models import make_model, node
+
+not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="root may write anywhere")
+
+
+def grey_model():
+    """Two scores of a grey picture of 8 x 8 pixels: the mean of its upper half, and that of its lower half."""
+    weight = np.zeros((2, 1, 8, 8), np.float32)
+    weight[0, 0, :4] = weight[1, 0, 4:] = 1 / 32
+    nodes = [node("Conv", "x w", "c"), node("Flatten", "c", "y")]
+    return make_model(nodes, ["N", 1, 8, 8], {"w": weight})
+
+
+def files(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def first_row(output):
+    """Class, label, score and probability of the class that is explained."""
+    line = next(line for line in output.splitlines() if line.startswith(">"))
+    _, index, label, score, probability, _ = line.split()
+    return int(index), label, float(score), float(probability)
+
+
+# What comes out
+
+
+@pytest.mark.parametrize(("color", "index"), [("red", 0), ("green", 1), ("blue", 2)])
+def test_prediction_is_printed_and_the_picture_written(here, explain, color, index):
+    result = explain("model.onnx", f"{color}.png", "--labels", "labels.txt")
+    assert result.exit_code == 0, result.output
+    # one score is 2, the others 0
+    probability = 100 * np.e**2 / (np.e**2 + 2)
+    assert first_row(result.output) == (index, color, 2.0, pytest.approx(probability, abs=0.06))
+    written = here / f"{color}_epsilon_plus_flat.png"
+    assert f"Written to {written.name}" in result.output
+    with Image.open(written) as page:
+        assert page.width > page.height > 400
+
+
+def test_relevance_is_compared_with_the_score(here, explain):
+    result = explain("model.onnx", "red.png", "-c", "epsilon")
+    assert "Relevance for class 0: 2.000 in sum, of a score of 2.000 (100.0 %)." in result.output
+
+
+def test_gradient_is_not_said_to_add_up_to_the_score(here, explain):
+    result = explain("model.onnx", "red.png", "-c", "gradient")
+    assert "of a score of 2.000." in result.output
+
+
+@pytest.mark.parametrize("composite", PRESETS)
+def test_every_preset_can_be_chosen(here, explain, composite):
+    result = explain("model.onnx", "red.png", "-c", composite)
+    assert result.exit_code == 0, result.output
+    assert (here / f"red_{composite}.png").is_file()
+
+
+def test_parameters_reach_the_preset(here, explain):
+    outputs = [explain("model.onnx", "red.png", "-c", "epsilon", "--epsilon", value).output for value in (0, 1)]
+    assert "(100.0 %)" in outputs[0]
+    assert "(100.0 %)" not in outputs[1]
+
+
+def test_box_takes_the_bounds_of_the_preprocessing(here, explain):
+    result = explain("model.onnx", "red.png", "-c", "epsilon_gamma_box", "-p", "imagenet")
+    assert result.exit_code == 0, result.output
+
+
+def test_overlay_is_a_third_panel(here, explain):
+    explain("model.onnx", "red.png", "-o", "two.png")
+    explain("model.onnx", "red.png", "-o", "three.png", "--overlay")
+    with Image.open("two.png") as two, Image.open("three.png") as three:
+        assert three.width > 1.3 * two.width
+
+
+def test_colors_can_be_chosen(here, explain):
+    explain("model.onnx", "red.png", "-o", "a.png")
+    explain("model.onnx", "red.png", "-o", "b.png", "--colors", "coldnhot")
+    with Image.open("a.png") as a, Image.open("b.png") as b:
+        assert a.size == b.size
+        assert not np.array_equal(np.asarray(a), np.asarray(b))
+
+
+@pytest.mark.parametrize(("top", "lines"), [(1, 1), (2, 2), (5, 3)])
+def test_top_limits_the_list(here, explain, top, lines):
+    result = explain("model.onnx", "red.png", "--top", top)
+    assert sum(" class " in line and line.endswith("%") for line in result.output.splitlines()) == lines
+
+
+def test_output_that_is_no_terminal_has_no_color_codes(here, explain):
+    assert "\x1b" not in explain("model.onnx", "red.png").output
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [(None, "the model gives scores alone"), ("Softmax", "as in the model"), ("Sigmoid", "sigmoid")],
+)
+def test_origin_of_the_probabilities_is_told(here, explain, color_model, head, words):
+    onnx.save(color_model(head=head), "model.onnx")
+    assert words in explain("model.onnx", "red.png").output
+
+
+# Models
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("shape", [(16, 12), ("H", "W"), ("H", 20)])
+def test_layout_and_size_are_the_models(here, explain, color_model, layout, shape):
+    onnx.save(color_model(layout, shape), "model.onnx")
+    result = explain("model.onnx", "blue.png")
+    assert result.exit_code == 0, result.output
+    assert first_row(result.output.replace("class 2", "blue"))[:2] == (2, "blue")
+
+
+def test_grey_model_gets_the_luminance(here, explain):
+    onnx.save(grey_model(), "model.onnx")
+    upper = Image.new("RGB", (10, 10))
+    upper.paste((0, 255, 0), (0, 0, 10, 5))
+    upper.save("upper.png")
+    result = explain("model.onnx", "upper.png")
+    score = first_row(result.output.replace("class 0", "upper"))[2]
+    assert score == pytest.approx(0.587, abs=0.01)
+
+
+def test_largest_centred_part_is_explained_or_all_of_it_squashed(here, explain):
+    wide = Image.new("RGB", (160, 16), "red")
+    wide.paste((0, 0, 255), (70, 0, 90, 16))
+    wide.save("wide.png")
+    outputs = [explain("model.onnx", "wide.png", "--resize", way).output for way in ("crop", "squash")]
+    assert "> 2" in " ".join(outputs[0].split())
+    assert "> 0" in " ".join(outputs[1].split())
+
+
+def test_size_is_for_models_that_take_any(here, refused, explain, color_model):
+    assert "leave out --size" in refused("model.onnx", "red.png", "--size", 20)
+    onnx.save(color_model(shape=("H", "W")), "model.onnx")
+    assert explain("model.onnx", "red.png", "--size", 20).exit_code == 0
+
+
+@pytest.mark.parametrize("shape", [["N", 5, 8, 8], ["N", 64], ["N", 1, 1024]])
+def test_model_that_takes_no_pictures_is_refused(here, refused, shape):
+    onnx.save(make_model([node("Relu", "x", "r"), node("Flatten", "r", "y")], shape), "model.onnx")
+    assert "no pictures with 1 or 3 channels" in refused("model.onnx", "red.png")
+
+
+def test_model_without_a_score_per_class_is_refused(here, refused):
+    onnx.save(make_model([node("Relu", "x", "y")], ["N", 3, 8, 8]), "model.onnx")
+    assert "not one score a class" in refused("model.onnx", "red.png")
+
+
+# Preprocessing
+
+
+def test_channels_can_be_swapped(here, explain):
+    assert "> 2" in " ".join(explain("model.onnx", "red.png", "--bgr").output.split())
+    assert "> 0" in " ".join(explain("model.onnx", "red.png", "-p", "caffe", "--rgb").output.split())
+
+
+def test_mean_and_std_replace_those_of_the_preset(here, explain):
+    result = explain("model.onnx", "red.png", "-p", "0-255", "--mean", "55,0,0", "--std", "50")
+    assert first_row(result.output.replace("class 0", "red"))[2] == pytest.approx(8.0)
+
+
+def test_preset_that_begins_with_a_dash_can_be_chosen(here, explain):
+    assert explain("model.onnx", "red.png", "-p", "-1-1").exit_code == 0
+
+
+def test_assumed_scale_is_told_and_a_chosen_one_is_not(here, explain):
+    hint = "no --preprocess was given"
+    assert hint in explain("model.onnx", "red.png").output
+    assert hint not in explain("model.onnx", "red.png", "-p", "0-1").output
+
+
+# Targets and labels
+
+
+@pytest.mark.parametrize("target", ["2", "blue", "BLUE", "blu"])
+def test_target_is_an_index_or_a_name_or_part_of_one(here, explain, target):
+    result = explain("model.onnx", "red.png", "--labels", "labels.txt", "-t", target, "--top", 1)
+    assert first_row(result.output)[:2] == (2, "blue")
+    assert " red " in result.output
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("3", "There is no class 3: the model has 3 classes, 0 to 2."),
+        ("-1", "There is no class -1"),
+        ("e", "may mean several classes: 0 red, 1 green, 2 blue"),
+        ("bluu", "Did you mean blue?"),
+        ("giraffe", "There is no class named 'giraffe'"),
+    ],
+)
+def test_target_that_means_no_class_is_refused(here, refused, target, words):
+    assert words in refused("model.onnx", "red.png", "--labels", "labels.txt", "-t", target)
+
+
+def test_target_by_name_needs_labels(here, refused):
+    assert "give the names with --labels" in refused("model.onnx", "red.png", "-t", "blue")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"red\ngreen\n", "have 2 lines, but the model has 3 classes"), (b"\xff\xfe\x00", "UTF-8")],
+)
+def test_labels_that_do_not_fit_are_refused(here, refused, content, words):
+    (here / "labels.txt").write_bytes(content)
+    assert words in refused("model.onnx", "red.png", "--labels", "labels.txt")
+
+
+@pytest.mark.parametrize("path", ["none.txt", "."])
+def test_labels_that_cannot_be_read_are_refused(here, refused, path):
+    assert f"Cannot read the labels '{path}'" in refused("model.onnx", "red.png", "--labels", path)
+
+
+# Where pictures go
+
+
+def test_several_images_share_a_table_and_a_folder(here, explain):
+    result = explain("model.onnx", "red.png", "green.png", "blue.png", "-o", "deep/out")
+    assert result.exit_code == 0, result.output
+    assert files(here / "deep" / "out") == {f"{name}_epsilon_plus_flat.png" for name in ("red", "green", "blue")}
+    assert "3 pictures written to" in result.output
+    for name in ("red.png", "green.png", "blue.png"):
+        assert name in result.output
+
+
+def test_equal_names_are_numbered(here, explain):
+    (here / "other").mkdir()
+    Image.new("RGB", (9, 9), "blue").save("other/red.png")
+    assert explain("model.onnx", "red.png", "other/red.png", "-o", "out").exit_code == 0
+    assert files(here / "out") == {"red_epsilon_plus_flat.png", "red_epsilon_plus_flat_2.png"}
+
+
+def test_existing_picture_is_replaced(here, explain):
+    (here / "out.png").write_bytes(b"old")
+    assert explain("model.onnx", "red.png", "-o", "out.png").exit_code == 0
+    with Image.open("out.png") as page:
+        page.verify()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("red.png", "-o", "no/such/a.png"), "there is no folder"),
+        (("red.png", "-o", "a.xyz"), "suffix of no picture format"),
+        (("red.png", "-o", "labels.txt/out"), "is a file. Give a folder."),
+        (("red.png", "blue.png", "-o", "a.png"), "to the one file 'a.png'"),
+        (("red.png", "-o", "red.png"), "would overwrite"),
+        (("red.png", "-o", "folder.png"), "would overwrite"),
+    ],
+)
+def test_output_that_cannot_be_written_is_refused_before_any_work(here, refused, arguments, words):
+    (here / "folder.png").symlink_to(here / "model.onnx")
+    before = files(here)
+    assert words in refused("model.onnx", *arguments)
+    assert files(here) == before
+
+
+@not_root
+def test_output_without_permission_is_refused(here, refused):
+    (here / "locked").mkdir(mode=0o500)
+    assert "no permission" in refused("model.onnx", "red.png", "-o", "locked")
+    assert "no permission" in refused("model.onnx", "red.png", "-o", "locked/new")
+
+
+def test_failure_while_writing_leaves_nothing(here, refused, monkeypatch):
+    def full(path, write):
+        raise FileError("No space left on device")
+
+    before = files(here)
+    monkeypatch.setattr(picture_files, "write_whole", full)
+    assert "No space left" in refused("model.onnx", "red.png")
+    assert files(here) == before
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ("none.png", "'none.png': there is no such file"),
+        (".", "it is a folder"),
+        ("labels.txt", "it is no picture"),
+        ("half.png", "damaged or incomplete"),
+    ],
+)
+def test_image_that_cannot_be_read_is_refused(here, refused, image, words):
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("half.png")
+    (here / "half.png").write_bytes((here / "half.png").read_bytes()[:6000])
+    before = files(here)
+    assert words in refused("model.onnx", image)
+    assert files(here) == before
+
+
+def test_bad_image_does_not_keep_others_from_being_explained(here, explain):
+    result = explain("model.onnx", "none.png", "red.png", "labels.txt", "-o", "out")
+    assert result.exit_code == 1
+    assert files(here / "out") == {"red_epsilon_plus_flat.png"}
+    assert "there is no such file" in result.output
+    assert "it is no picture" in result.output
+
+
+@pytest.mark.parametrize("model", ["none.onnx", ".", "labels.txt"])
+def test_model_that_cannot_be_read_is_refused(here, refused, model):
+    assert model in refused(model, "red.png")
+    assert "red_epsilon_plus_flat.png" not in files(here)
+
+
+def test_unknown_preset_is_refused_with_close_names(here, refused):
+    assert "Did you mean epsilon_plus_flat" in refused("model.onnx", "red.png", "-c", "epsilon_plus_flt")
+
+
+def test_parameter_that_the_preset_does_not_have_is_refused(here, refused):
+    assert "leave out --gamma" in refused("model.onnx", "red.png", "-c", "epsilon", "--gamma", 0.5)
+
+
+def test_unknown_colors_are_refused(here, refused):
+    assert "no colour map 'redd'" in refused("model.onnx", "red.png", "--colors", "redd")
+
+
+# Wrong usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("model.onnx",),
+        ("model.onnx", "red.png", "--unknown"),
+        ("model.onnx", "red.png", "--preprocess", "unknown"),
+        ("model.onnx", "red.png", "--resize", "stretch"),
+        ("model.onnx", "red.png", "--mean", "a"),
+        ("model.onnx", "red.png", "--mean", "1,2"),
+        ("model.onnx", "red.png", "--mean", "nan"),
+        ("model.onnx", "red.png", "--std", "0"),
+        ("model.onnx", "red.png", "--top", "0"),
+        ("model.onnx", "red.png", "--top", "many"),
+        ("model.onnx", "red.png", "--threads", "0"),
+        ("model.onnx", "red.png", "--epsilon", "-1"),
+    ],
+)
+def test_wrong_usage_has_its_own_exit_code(here, explain, arguments):
+    before = files(here)
+    assert explain(*arguments).exit_code == 2
+    assert files(here) == before
