@@ -47,6 +47,12 @@ class Step:
     rule: Rule
     groups: tuple[PlannedGroup, ...] = ()
 
+    @property
+    def rule_name(self) -> str:
+        """The rule as tables show it."""
+        names = {"max": "winner takes all", "routing": "moved"}
+        return names.get(self.info.kind, str(self.rule))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -58,7 +64,7 @@ class Plan:
 
     def __str__(self) -> str:
         rows = [("layer", "operator", "kind", "rule")]
-        rows += [(step.node.name, step.node.operator, step.info.kind, _rule_name(step)) for step in self.steps]
+        rows += [(step.node.name, step.node.operator, step.info.kind, step.rule_name) for step in self.steps]
         return table(rows)
 
 
@@ -208,8 +214,3 @@ def _in_layout(fixed: Fixed, graph: Graph, node: Node) -> np.ndarray:
     if value.ndim == 0 or not graph.input_permutation:
         return value
     return value.reshape((1,) * (rank - value.ndim) + value.shape).transpose(graph.input_permutation)
-
-
-def _rule_name(step: Step) -> str:
-    names = {"max": "winner takes all", "routing": "moved"}
-    return names.get(step.info.kind, str(step.rule))

@@ -16,6 +16,7 @@ from lrpfast.engine.native.maps import LinearMap, PreparedWeights
 from lrpfast.engine.native.prepared import GATES, RELU_RULES, Prepared, PreparedGroup, PreparedStep, prepare
 from lrpfast.engine.plan import Plan
 from lrpfast.engine.routing import moved, moved_back
+from lrpfast.errors import InputError
 from lrpfast.model.layers import Array, Concat, Convolution, Dense, Layer, Shape
 from lrpfast.rules import LinearRule, Pass
 from lrpfast.rules.terms import AS_IS, Part
@@ -45,6 +46,10 @@ class NativeEngine:
     """Runs a plan step by step on blocked float32 tensors. Weights are packed here, once."""
 
     def __init__(self, plan: Plan, threads: int | None = None) -> None:
+        try:
+            core.isa()
+        except RuntimeError as error:  # LRPFAST_ISA names what this machine has not
+            raise InputError(str(error)) from None
         self.plan = plan
         self.shop = Workshop(core.Pool(), threads or 0)
         self.weights = {
@@ -245,7 +250,7 @@ def account(
     else:
         bias, stabilizer, rule = absorbed[:, 0], absorbed[:, 1], total - absorbed[:, 2]
     figures = (figure.reshape(-1, explanations) for figure in (total, down, bias, stabilizer, rule))
-    return LayerAudit(step.step.node.name, step.step.node.operator, str(step.step.rule), *figures)
+    return LayerAudit(step.step.node.name, step.step.node.operator, step.step.rule_name, *figures)
 
 
 def is_copied_in_numpy(layer: Layer) -> bool:

@@ -228,7 +228,7 @@ def account(step: Step, received: Array, handed: list[Array], absorbed: Absorbed
     return LayerAudit(
         step.node.name,
         step.node.operator,
-        str(step.rule),
+        step.rule_name,
         figure(total),
         figure(down),
         figure(absorbed.bias),
