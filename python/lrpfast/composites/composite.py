@@ -59,14 +59,11 @@ class Composite:
     entries: Sequence[tuple[str | Match, Rule]]
     seed: Seed = "score"
     times_input: bool = False
-    _resolved: tuple[tuple[Match, Rule], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.seed not in get_args(Seed):
             raise CompositeError(f"Composite '{self.name}': the seed is 'score' or 'one', not {self.seed!r}.")
-        resolved = tuple(self._entry(entry) for entry in self.entries)
-        object.__setattr__(self, "_resolved", resolved)
-        object.__setattr__(self, "entries", tuple((str(match), rule) for match, rule in resolved))
+        object.__setattr__(self, "entries", tuple(self._entry(entry) for entry in self.entries))
 
     def _entry(self, entry: tuple[str | Match, Rule]) -> tuple[Match, Rule]:
         problem = f"Composite '{self.name}': {entry!r} is no pair of a condition and a rule"
@@ -84,14 +81,14 @@ class Composite:
 
     def rule_for(self, layer: LayerInfo) -> Rule | None:
         """The rule of a layer, or None for a weighted layer that no entry speaks of."""
-        for match, rule in self._resolved:
-            if match(layer):
+        for match, rule in self.entries:
+            if not isinstance(match, str) and match(layer):
                 return rule
         return DEFAULTS.get(layer.kind)
 
     def __str__(self) -> str:
         rows = [("layers", "rule", "relevance")]
-        rows += [(str(match), str(rule), rule.formula) for match, rule in self._resolved]
+        rows += [(str(match), str(rule), rule.formula) for match, rule in self.entries]
         return f"{self.name}\n{table(rows)}"
 
 

@@ -66,7 +66,7 @@ class Not(Match):
         return not self.condition(layer)
 
     def __str__(self) -> str:
-        return f"not {self.condition}"
+        return f"not ({self.condition})" if isinstance(self.condition, Both) else f"not {self.condition}"
 
 
 @dataclass(frozen=True, init=False)

@@ -14,10 +14,11 @@ import numpy as np
 
 from lrpfast.composites import Composite, LayerInfo
 from lrpfast.composites.composite import table
+from lrpfast.engine.proofs import nonnegative_values, zero_below_zero
 from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Activation, Affine, Layer, Pad
-from lrpfast.rules import LinearRule, Rule
+from lrpfast.model.layers import Activation, Affine
+from lrpfast.rules import LinearRule, Pass, Rule
 from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, Group, InputPart, Part, Term, WeightPart
 
 Denominator: TypeAlias = Literal["forward", "constant", "computed"]
@@ -81,7 +82,25 @@ def make_plan(graph: Graph, composite: Composite) -> Plan:
     if problems:
         listed = "; ".join(problems)
         raise CompositeError(f"Composite '{composite.name}' does not fit the model: {listed}.")
-    return Plan(graph, composite, tuple(steps))
+    return Plan(graph, composite, tuple(_without_idle_groups(graph, steps)))
+
+
+def _without_idle_groups(graph: Graph, steps: list[Step]) -> list[Step]:
+    """The steps without groups for negative pre-activations where these never carry relevance, as before a ReLU."""
+    proportional = {step.node.name for step in steps if _is_proportional(step)}
+    passing = {step.node.name for step in steps if isinstance(step.rule, Pass)}
+    idle = zero_below_zero(graph, proportional, passing)
+    return [
+        replace(step, groups=tuple(group for group in step.groups if group.gate != "z < 0"))
+        if step.node.output in idle
+        else step
+        for step in steps
+    ]
+
+
+def _is_proportional(step: Step) -> bool:
+    parts = [term.input for group in step.groups for term in group.terms]
+    return isinstance(step.rule, LinearRule) and not any(isinstance(part, Fixed) for part in parts)
 
 
 def layer_infos(graph: Graph) -> list[LayerInfo]:
@@ -103,26 +122,6 @@ def layer_infos(graph: Graph) -> list[LayerInfo]:
         function = node.layer.function if isinstance(node.layer, Activation) else ""
         infos.append(LayerInfo(node.name, node.operator, kind, first, last, depth, sum(weighted), function))
     return infos
-
-
-def nonnegative_values(graph: Graph) -> set[str]:
-    """Names of the values that cannot be negative, whatever the input."""
-    known: set[str] = set()
-    for node in graph.nodes:
-        if _is_nonnegative(node.layer, all(name in known for name in node.inputs)):
-            known.add(node.output)
-    return known
-
-
-def _is_nonnegative(layer: Layer, inputs: bool) -> bool:
-    if isinstance(layer, Activation):
-        floor = layer.function in ("relu", "sigmoid", "hard_sigmoid") or (layer.function == "clip" and layer.low >= 0)
-        return floor or (inputs and layer.high >= 0)  # the others keep the sign of their argument
-    if isinstance(layer, Affine):
-        return inputs and bool((layer.scale >= 0).all() and (layer.shift >= 0).all())
-    if isinstance(layer, Pad):
-        return inputs and layer.value >= 0
-    return inputs and layer.kind not in ("conv", "dense")
 
 
 def _step(graph: Graph, node: Node, info: LayerInfo, rule: Rule | None, nonnegative: set[str]) -> Step:

@@ -54,9 +54,11 @@ def _same(value: object, default: object) -> bool:
 
 
 def _brief(value: object) -> str:
-    if isinstance(value, np.ndarray) and value.size > 1:
-        return f"<{'x'.join(map(str, value.shape))} in {value.min():.4g}..{value.max():.4g}>"
-    return f"{float(value):.6g}" if isinstance(value, (int, float, np.ndarray)) else str(value)
+    if isinstance(value, np.ndarray):
+        if value.size > 1:
+            return f"<{'x'.join(map(str, value.shape))} in {value.min():.4g}..{value.max():.4g}>"
+        value = value.item()
+    return f"{value:.6g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
 def require(condition: bool, rule: Rule, demand: str) -> None:
