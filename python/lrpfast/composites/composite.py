@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from lrpfast.composites.matching import LayerInfo, Match, OfKind
 from lrpfast.errors import CompositeError
-from lrpfast.model.layers import KINDS, Kind
+from lrpfast.model.layers import Kind
 from lrpfast.rules import Gradient, Norm, Pass, Rule
 
 Seed: TypeAlias = Literal["score", "one"]
@@ -71,10 +71,10 @@ class Composite:
             raise CompositeError(f"{problem}; write for example ('conv', ZPlus()).")
         condition, rule = entry
         if isinstance(condition, str):
-            kinds = [kind for kind in KINDS if kind == condition]
-            if not kinds:
-                raise CompositeError(f"{problem}: '{condition}' is no kind of layer; the kinds are {', '.join(KINDS)}.")
-            condition = OfKind(*kinds)
+            try:
+                condition = OfKind(condition)  # type: ignore[arg-type]  # it refuses what is no kind
+            except CompositeError as error:
+                raise CompositeError(f"{problem}: {error}") from None
         if not isinstance(condition, Match) or not isinstance(rule, Rule):
             raise CompositeError(f"{problem}; write for example ('conv', ZPlus()).")
         return condition, rule
@@ -82,7 +82,8 @@ class Composite:
     def rule_for(self, layer: LayerInfo) -> Rule | None:
         """The rule of a layer, or None for a weighted layer that no entry speaks of."""
         for match, rule in self.entries:
-            if not isinstance(match, str) and match(layer):
+            assert isinstance(match, Match), "strings are made into conditions at the beginning"
+            if match(layer):
                 return rule
         return DEFAULTS.get(layer.kind)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from lrpfast.model.layers import ActivationName, Kind
+from lrpfast.errors import CompositeError
+from lrpfast.model.layers import KINDS, ActivationName, Kind
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ class OfKind(Match):
     kinds: tuple[Kind, ...]
 
     def __init__(self, *kinds: Kind) -> None:
+        for kind in kinds:
+            if kind not in KINDS:
+                raise CompositeError(f"'{kind}' is no kind of layer; the kinds are {', '.join(KINDS)}.")
         object.__setattr__(self, "kinds", kinds)
 
     def __call__(self, layer: LayerInfo) -> bool:

@@ -67,7 +67,9 @@ class Audit:
         raise KeyError(f"no layer is named {name!r}; the layers are {', '.join(layer.name for layer in self.layers)}")
 
     def __str__(self) -> str:
-        rows = [("layer", "rule", "received", "handed down", "bias", "stabilizer", "rule absorbed", "rounding")]
+        rows: list[tuple[str, ...]] = [
+            ("layer", "rule", "received", "handed down", "bias", "stabilizer", "rule absorbed", "rounding")
+        ]
         for layer in self.layers:
             parts = (
                 layer.received,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from lrpfast.model.layers import Activation, Array
 from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
@@ -32,6 +35,7 @@ def value(layer: Activation, x: Array) -> Array:
 
 def derivative(layer: Activation, x: Array) -> Array:
     """``f'(x)``; at a kink the one that PyTorch's convention gives (0 for ReLU at 0)."""
+    result: npt.NDArray[Any]
     match layer.function:
         case "relu":
             result = x > 0

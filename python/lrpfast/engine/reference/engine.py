@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from lrpfast.engine.audit import Audit, LayerAudit
+from lrpfast.engine.audit import Audit, LayerAudit, Sums
 from lrpfast.engine.plan import Plan, PlannedGroup, Step
 from lrpfast.engine.reference import activations
 from lrpfast.engine.reference.maps import (
@@ -100,7 +101,8 @@ def forward(layer: Layer, inputs: list[Array]) -> Array:
             linear = linear_map(layer, inputs)
             return linear.forward(AS_IS, a) + linear.bias(AS_IS)
         case Sum():
-            return np.sum(inputs, axis=0, dtype=a.dtype)
+            total: Array = np.sum(inputs, axis=0, dtype=a.dtype)
+            return total
         case Activation():
             return activations.value(layer, a)
         case MaxPool():
@@ -188,7 +190,7 @@ def linear_map(layer: Layer, inputs: list[Array]) -> LinearMap:
             raise NotImplementedError(type(layer).__name__)
 
 
-def max_pool(layer: MaxPool, a: Array) -> tuple[Array, Array]:
+def max_pool(layer: MaxPool, a: Array) -> tuple[Array, npt.NDArray[np.intp]]:
     """Largest value of each window, and the tap of the kernel that holds it: the first in row-major order."""
     spatial = a.shape[2:]
     window, rank = fitted(layer.window, spatial), len(spatial)
@@ -210,9 +212,9 @@ def to_winners(layer: MaxPool, a: Array, r: Array) -> Array:
     return scattered(columns, window, window.pads_for(spatial), spatial)
 
 
-def per_sample(r: Array) -> Array:
+def per_sample(r: Array) -> Sums:
     """Sum over everything but the batch."""
-    total: Array = r.reshape(len(r), -1).sum(axis=1, dtype=np.float64)
+    total: Sums = r.reshape(len(r), -1).sum(axis=1, dtype=np.float64)
     return total
 
 
@@ -222,7 +224,7 @@ def account(step: Step, received: Array, handed: list[Array], absorbed: Absorbed
     if not isinstance(step.rule, LinearRule):
         absorbed = Absorbed(rule=total - down)
 
-    def figure(value: Any) -> Array:
+    def figure(value: Any) -> Sums:
         return np.broadcast_to(np.asarray(value, np.float64), total.shape).reshape(-1, explanations)
 
     return LayerAudit(

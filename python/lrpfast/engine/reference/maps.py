@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import product
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,10 +42,16 @@ def padded(a: Array, pads: Pads, value: float = 0.0) -> Array:
     """`a` with `value` around its spatial axes; a negative amount crops."""
     before_after = [(max(before, 0), max(after, 0)) for before, after in pads]
     a = np.pad(a, [(0, 0), (0, 0), *before_after], constant_values=value)
-    crop = tuple(
+    crop = (
         slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(a.shape[2:], pads, strict=True)
     )
-    return a[(..., *crop)]
+    cropped: Array = a[inside(*crop)]
+    return cropped
+
+
+def inside(*spatial: slice) -> tuple[Any, ...]:
+    """Index of a part of the spatial axes, all before them whole."""
+    return (..., *spatial)
 
 
 def windows(a: Array, window: Window, out: Shape) -> Array:
@@ -111,9 +117,11 @@ def scattered(columns: Array, window: Window, pads: Pads, spatial: Shape) -> Arr
     total = np.zeros((*columns.shape[:2], *whole), columns.dtype)
     begin = tuple(slice(max(-before, 0), None) for before, _ in pads)  # cropped elements are never met
     for tap, where in tap_slices(window, out):
-        total[(..., *begin)][(..., *where)] += columns[(slice(None), slice(None), *tap)]
+        whole_tap: tuple[Any, ...] = (slice(None), slice(None), *tap)
+        total[inside(*begin)][inside(*where)] += columns[whole_tap]
     inner = tuple(slice(max(before, 0), max(before, 0) + size) for size, (before, _) in zip(spatial, pads, strict=True))
-    return total[(..., *inner)]
+    within: Array = total[inside(*inner)]
+    return within
 
 
 class DenseMap:
@@ -161,7 +169,9 @@ class AverageMap:
 
     def forward(self, part: WeightPart, a: Array) -> Array:
         rank = len(self.spatial)
-        return windows(padded(a, self.pads), self.window, self.out).sum(axis=tuple(range(-rank, 0))) / self.counts
+        total: Array = windows(padded(a, self.pads), self.window, self.out).sum(axis=tuple(range(-rank, 0)))
+        average: Array = total / self.counts
+        return average
 
     def adjoint(self, part: WeightPart, s: Array) -> Array:
         shares = (s / self.counts).reshape(*s.shape[:2], *(1,) * len(self.spatial), *self.out)
@@ -176,7 +186,7 @@ def window_counts(window: Window, spatial: Shape, include_pad: bool) -> Array:
     """Number of elements (*out) that each average divides by; what hangs over the padding never counts."""
     pads = window.pads_for(spatial)
     declared = pads if window.auto_pad else window.pads
-    ones = np.ones((1, 1, *spatial))
+    ones: Array = np.ones((1, 1, *spatial))
     if include_pad:
         ones = padded(ones, declared, 1.0)
         rest = [(before - b, after - a) for (before, after), (b, a) in zip(pads, declared, strict=True)]
