@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -12,9 +13,9 @@ from lrpfast.attribution import Attribution
 from lrpfast.composites import Composite, named
 from lrpfast.engine.backend import Backend
 from lrpfast.engine.plan import Plan, make_plan
-from lrpfast.errors import InputError, InputTypeError
+from lrpfast.errors import InputError, InputTypeError, ModelError
 from lrpfast.model import Model, load
-from lrpfast.model.layers import Array
+from lrpfast.model.layers import Array, Shape
 
 BackendName: TypeAlias = Literal["native", "reference"]
 
@@ -104,7 +105,7 @@ class LRP:
         x = self._checked(x)
         permutation = self.model.graph.input_permutation
         inner = x.transpose(0, *(axis + 1 for axis in permutation)) if permutation else x
-        explained = _checked_target(target, len(x), self.model.output_shape[1:])
+        explained = _checked_target(target, len(x), self._output_shape(x.shape[1:]), x.dtype)
         output, state = self._engine.forward(inner)
         seed, chosen = _seed(explained, output, self.composite)
         relevance, audit = self._engine.relevance(state, seed)
@@ -121,35 +122,23 @@ class LRP:
         )
 
     def _checked(self, x: npt.ArrayLike) -> Array:
-        try:
-            array = np.asarray(x)
-        except ValueError as error:
-            raise InputError(f"The input is no array: {error}. Give one array, batch first.") from None
+        """The input as an array of the float type that the backend computes in."""
+        array = _array(x, "The input")
         if array.dtype.kind not in "fiub":
             raise InputTypeError(f"The input must hold real numbers, not {array.dtype}.")
-        wide = self.backend == "reference" and array.dtype == np.float64
-        array = array.astype(np.float64 if wide else np.float32, copy=False)
-        expected = self.model.input_shape
-        fits = array.ndim == len(expected) and all(
-            want is None or have == want for have, want in zip(array.shape[1:], expected[1:], strict=True)
-        )
-        shown = "(" + ", ".join("N" if i == 0 else "any" if d is None else str(d) for i, d in enumerate(expected)) + ")"
-        if not fits:
-            hint = ""
-            if array.shape == tuple(expected[1:]):
-                hint = " A batch axis is missing: pass x[None]."
-            raise InputError(
-                f"The input '{self.model.input_name}' of the model has shape {shown}, "
-                f"but an array of shape {array.shape} was given.{hint}"
-            )
+        self.model.accept(array.shape)
         if array.size == 0:
-            raise InputError(f"The input is empty: shape {array.shape}. Give at least one sample of shape {shown}.")
-        if not np.isfinite(array).all():
-            bad = int(np.count_nonzero(~np.isfinite(array)))
-            raise InputError(f"The input holds {bad} values that are NaN or infinite; replace them first.")
-        if None in expected[1:]:
-            self.model.graph.shapes(array.shape[1:])
-        return array
+            raise InputError(f"The input is empty: shape {array.shape}. Give at least one sample.")
+        wide = self.backend == "reference" and array.dtype == np.float64
+        return _finite(array, np.dtype(np.float64 if wide else np.float32), "The input")
+
+    def _output_shape(self, sample: Shape) -> Shape:
+        """Shape of the scores of one sample."""
+        graph = self.model.graph
+        try:
+            return (graph.known_shapes or graph.shapes(sample))[graph.output]
+        except ModelError as error:
+            raise InputError(str(error)) from None
 
     def __str__(self) -> str:
         threads = "all" if self.threads is None else self.threads
@@ -173,32 +162,48 @@ def _engine(plan: Plan, backend: BackendName, threads: int | None) -> Backend:
     return NativeEngine(plan, threads)
 
 
+def _array(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name} is no array: {error}.") from None
+
+
+def _finite(values: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Array:
+    """The values in another type; InputError if any is not finite there."""
+    with np.errstate(over="ignore"):
+        array: Array = values.astype(dtype, copy=False)
+    bad = int(np.count_nonzero(~np.isfinite(array)))
+    if bad:
+        raise InputError(
+            f"{name} holds {bad} values that are NaN, infinite or too large for {dtype}; replace them first."
+        )
+    return array
+
+
 def _checked_target(
-    target: npt.ArrayLike | None, batch: int, output: tuple[int | None, ...]
+    target: npt.ArrayLike | None, batch: int, output: Shape, dtype: np.dtype[Any]
 ) -> npt.NDArray[Any] | None:
-    """The target as (N,) or (N, T) int64 class indices, or floats of the output's shape; None stays."""
+    """The target as (N,) or (N, T) int64 class indices, or as a seed (N, *output) of `dtype`; None stays."""
     if target is None:
         return None
-    array = np.asarray(target)
+    array = _array(target, "The target")
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise InputError("The target holds NaN or infinity; a seed must be finite.")
-        fits = array.ndim == len(output) + 1 and len(array) == batch
-        if not fits or any(want not in (None, have) for have, want in zip(array.shape[1:], output, strict=True)):
+        if array.shape != (batch, *output):
             raise InputError(
                 f"A float target is a seed of the output's shape {(batch, *output)}, but it has shape {array.shape}. "
                 f"For class indices pass integers."
             )
-        return array
+        return _finite(array, dtype, "The target")
     if array.dtype.kind not in "iu":
         raise InputTypeError(f"target is None, class indices (int), or a seed (float), not {array.dtype}.")
     if array.ndim == 0:
         array = np.broadcast_to(array, (batch,))
     if array.ndim > 2 or len(array) != batch or array.size == 0:
         raise InputError(f"target has shape {array.shape}; give one class, {batch} classes, or ({batch}, T) classes.")
-    classes = int(np.prod([size or 1 for size in output]))
-    if None not in output and (array.min() < 0 or array.max() >= classes):
-        wrong = int(array.min() if array.min() < 0 else array.max())
+    classes, lowest, highest = math.prod(output), int(array.min()), int(array.max())
+    if lowest < 0 or highest >= classes:
+        wrong = lowest if lowest < 0 else highest
         raise InputError(
             f"target {wrong} is out of range: the model has {classes} outputs, numbered 0 to {classes - 1}."
         )
@@ -209,11 +214,9 @@ def _seed(target: npt.NDArray[Any] | None, output: Array, composite: Composite) 
     """Seed (N, T, *output) of the relevance pass, and the target that it stands for."""
     batch, scores = len(output), output.reshape(len(output), -1)
     if target is not None and target.dtype.kind == "f":
-        return target.astype(output.dtype)[:, np.newaxis], target
+        return target[:, np.newaxis], target
     chosen = scores.argmax(axis=1) if target is None else target
     index = chosen.reshape(batch, -1)
-    if index.max() >= scores.shape[1]:
-        raise InputError(f"target {index.max()} is out of range: the model has {scores.shape[1]} outputs.")
     seed = np.zeros((batch, index.shape[1], scores.shape[1]), output.dtype)
     value = 1 if composite.seed == "one" else np.take_along_axis(scores, index, axis=1)[..., np.newaxis]
     np.put_along_axis(seed, index[..., np.newaxis], value, axis=2)

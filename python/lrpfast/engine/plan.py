@@ -17,7 +17,7 @@ from lrpfast.composites.composite import table
 from lrpfast.engine.proofs import nonnegative_values, zero_below_zero
 from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Activation, Affine
+from lrpfast.model.layers import Activation, Affine, Shape
 from lrpfast.rules import LinearRule, Pass, Rule
 from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, Group, InputPart, Part, Term, WeightPart
 
@@ -199,17 +199,23 @@ def _with_fixed_inputs(group: PlannedGroup, graph: Graph, node: Node) -> Planned
 
 
 def _in_layout(fixed: Fixed, graph: Graph, node: Node) -> np.ndarray:
+    """The value of a fixed input, given in the layout of the model's input, as the node sees it."""
     value = np.asarray(fixed.value, np.float64)
-    if node.inputs[0] != graph.input:
-        return value
     rank = len(graph.input_shape)
-    known = tuple(size or 1 for size in graph.input_shape)
-    fits = value.ndim <= rank and all(
-        size in (1, given) or given is None
-        for size, given in zip(value.shape[::-1], graph.input_shape[::-1], strict=False)
-    )
-    if not fits:
-        raise CompositeError(f"bounds of shape {value.shape} do not broadcast to the input {known} of {node}")
-    if value.ndim == 0 or not graph.input_permutation:
-        return value
-    return value.reshape((1,) * (rank - value.ndim) + value.shape).transpose(graph.input_permutation)
+    if value.ndim and graph.input_permutation and value.ndim <= rank:
+        value = value.reshape((1,) * (rank - value.ndim) + value.shape).transpose(graph.input_permutation)
+    seen: tuple[int | None, ...] | None = None  # known at once only for a model of fixed size or its first layers
+    if graph.known_shapes is not None:
+        seen = graph.known_shapes[node.inputs[0]]
+    elif node.inputs[0] == graph.input:
+        order = graph.input_permutation or range(rank)
+        seen = tuple(graph.input_shape[axis] for axis in order)
+    if seen is not None and not _broadcasts(value.shape, seen):
+        shape = ", ".join("any" if size is None else str(size) for size in seen)
+        raise CompositeError(f"bounds of shape {value.shape} do not broadcast to the input ({shape}) of {node}")
+    return value
+
+
+def _broadcasts(shape: Shape, target: tuple[int | None, ...]) -> bool:
+    pairs = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) <= len(target) and all(size == 1 or have in (None, size) for size, have in pairs)

@@ -48,9 +48,10 @@ class Model:
             known in (None, size) for known, size in zip(self.sample_shape, sample, strict=True)
         )
         if not fits:
+            hint = " A batch axis is missing: pass x[None]." if tuple(shape) == self.sample_shape else ""
             raise InputError(
-                f"The model '{self.name}' takes an input of shape {_shape_text(('N', *self.sample_shape))}, "
-                f"not {_shape_text(shape)}; give a batch of such samples, in the layout of the model's file."
+                f"The model '{self.name}' takes an input of shape {_shape_text(('N', *self.sample_shape))}, not "
+                f"{_shape_text(shape)}; give a batch of such samples, in the layout of the model's file.{hint}"
             )
         return sample
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,7 +40,7 @@ class AlphaBeta(LinearRule):
     def __post_init__(self) -> None:
         require_stabilizer(self, self.stabilizer)
         require(self.alpha >= 0 and self.beta >= 0, self, "alpha and beta must be >= 0")
-        balanced = abs(self.alpha - self.beta - 1) <= 1e-9 * max(1.0, self.alpha)
+        balanced = math.isclose(self.alpha - self.beta, 1, rel_tol=1e-9)
         require(balanced, self, "alpha - beta must be 1, or relevance is not conserved")
 
     def groups(self) -> tuple[Group, ...]:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from lrpfast.model.layers import Kind
 from lrpfast.rules.rule import LinearRule, require, require_stabilizer
 from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Group, Term
 
@@ -33,6 +34,7 @@ class ZBox(LinearRule):
     Montavon et al., Pattern Recognition 65, 2017, eq. 15.
     """
 
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"conv", "dense"})
     formula: ClassVar[str] = "x . W's - l . W+'s - h . W-'s,  s = R / stab(Wx - W+l - W-h)"
     low: npt.ArrayLike
     high: npt.ArrayLike
