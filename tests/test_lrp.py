@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from oracles.graphs import BACKENDS, FLOATS, chain, model_of, small_cnn, window
-from oracles.onnx_models import make_model, node
 
 import lrpfast
 from lrpfast import LRP, CompositeError, InputError, InputTypeError, LRPError, Model
 from lrpfast.composites import PRESETS, EpsilonGammaBox
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Activation, Convolution, MaxPool, Transpose
+from oracles.graphs import BACKENDS, FLOATS, chain, model_of, small_cnn, window
+from oracles.onnx_models import make_model, node
 
 SHAPE = (3, 12, 12)
 CLASSES = 5
@@ -328,7 +328,7 @@ def test_a_bad_input_is_refused_with_the_reason(lrp: LRP, case: str) -> None:
 
 
 def test_an_input_that_float32_cannot_hold_is_refused_and_nothing_else_said(model: Model) -> None:
-    with pytest.raises(InputError, match="^The input holds 432 values that are .* too large for float32"):
+    with pytest.raises(InputError, match=r"^The input holds 432 values that are .* too large for float32"):
         LRP(model).attribute(np.full((1, *SHAPE), 1e300))
 
 

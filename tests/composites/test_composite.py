@@ -104,7 +104,7 @@ def test_the_first_condition_that_holds_decides() -> None:
 def test_weighted_layers_have_no_default() -> None:
     empty = Composite("empty", [])
     expected = {"affine": Pass(), "activation": Pass(), "sum": Norm(), "average": Norm()}
-    expected |= {"max": Gradient(), "routing": Gradient()}  # type: ignore[dict-item]
+    expected |= {"max": Gradient(), "routing": Gradient()}
     assert {kind: empty.rule_for(layer(kind=kind)) for kind in KINDS if kind in DEFAULTS} == expected
     assert [kind for kind in KINDS if empty.rule_for(layer(kind=kind)) is None] == ["conv", "dense"]
 

@@ -6,7 +6,6 @@ import inspect
 
 import numpy as np
 import pytest
-from oracles.graphs import graph, node, weights, window
 
 import lrpfast.composites
 from lrpfast.composites import PRESETS, Composite, EpsilonGammaBox, named
@@ -14,6 +13,7 @@ from lrpfast.engine.plan import make_plan
 from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Activation, Affine, AveragePool, Convolution, Dense, MaxPool, Reshape, Sum
+from oracles.graphs import graph, node, weights, window
 
 RNG = np.random.default_rng(0)
 
@@ -67,7 +67,7 @@ EXPECTED = {
     "excitation_backprop": gradients("Gradient()")
     | dict.fromkeys(["stem", "conv", "dense"], "ZPlus()")
     | dict.fromkeys(["sum", "mean"], "Norm()"),
-    "preset_a": layered(*["AlphaBeta(alpha=1, beta=0)"] * 2, "Epsilon(epsilon=0.1)"),
+    "preset_a": layered("AlphaBeta(alpha=1, beta=0)", "AlphaBeta(alpha=1, beta=0)", "Epsilon(epsilon=0.1)"),
     "preset_a_flat": layered("Flat()", "AlphaBeta(alpha=1, beta=0)", "Epsilon(epsilon=0.1)"),
     "preset_b": layered("AlphaBeta()", "AlphaBeta()", "Epsilon(epsilon=0.1)"),
     "preset_b_flat": layered("Flat()", "AlphaBeta()", "Epsilon(epsilon=0.1)"),

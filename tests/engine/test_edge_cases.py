@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from oracles.graphs import BACKENDS, chain, explain, graph, node, window
 
 from lrpfast.composites import Composite
 from lrpfast.model.graph import Graph
@@ -40,6 +39,7 @@ from lrpfast.rules import (
     ZBox,
     ZPlus,
 )
+from oracles.graphs import BACKENDS, chain, explain, graph, node, window
 
 pytestmark = pytest.mark.parametrize("backend", BACKENDS)
 
@@ -51,13 +51,15 @@ def single(layer: Layer, rule: Rule, x: Any, backend: str, seed: Any = None) -> 
     x = np.asarray(x, np.float64)
     net = chain([layer], x.shape)
     composite = Composite("one", [(layer.kind, rule)])
-    return explain(net, composite, backend, x[np.newaxis], None if seed is None else np.asarray(seed)[np.newaxis])[1][0]
+    found = explain(net, composite, backend, x[np.newaxis], None if seed is None else np.asarray(seed)[np.newaxis])[1]
+    return np.asarray(found[0])
 
 
 def relevance(net: Graph, x: Any, backend: str, seed: Any = None) -> npt.NDArray[Any]:
     """Relevance of one sample under Epsilon(0) and Norm(0)."""
     x = np.asarray(x, np.float64)[np.newaxis]
-    return explain(net, EPSILON, backend, x, None if seed is None else np.asarray(seed)[np.newaxis])[1][0]
+    found = explain(net, EPSILON, backend, x, None if seed is None else np.asarray(seed)[np.newaxis])[1]
+    return np.asarray(found[0])
 
 
 # One unit: weights (2, -1, 1), bias 1, input (3, 2, -1), so the contributions are (6, -2, -1) and z = 4.

@@ -5,9 +5,9 @@ from importlib.resources import files
 import numpy as np
 import onnx
 import pytest
-from oracles.onnx_models import light_model, relative_difference, run
 
 import lrpfast
+from oracles.onnx_models import light_model, relative_difference, run
 
 BACKENDS = ("native", "reference")
 

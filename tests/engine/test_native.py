@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from oracles.graphs import chain, engine, graph, model_of, node, small_cnn, weights, window
 
 from lrpfast import LRP
 from lrpfast._native import available_isas
@@ -35,6 +34,7 @@ from lrpfast.model.layers import (
     Sum,
     Transpose,
 )
+from oracles.graphs import chain, engine, graph, model_of, node, small_cnn, weights, window
 
 Floats = npt.NDArray[np.float32]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oracles.graphs import bias, chain, graph, node, small_cnn, weights, window
 
 from lrpfast.composites import Composite, EpsilonGammaBox, named
 from lrpfast.engine.plan import PlannedGroup, layer_infos, make_plan
@@ -38,6 +37,7 @@ from lrpfast.rules import (
     ZPlus,
 )
 from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Part, Term
+from oracles.graphs import bias, chain, graph, node, small_cnn, weights, window
 
 RNG = np.random.default_rng(0)
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from oracles.geometries import AFFINE, AVERAGES, SUMS, WEIGHTED, case
-from oracles.graphs import BACKENDS, bias, chain, explain, sum_of_slices, weights, window
-from oracles.rules import Linear, linear, relevance
 
 from lrpfast.composites import Composite
 from lrpfast.model.graph import Graph
-from lrpfast.model.layers import Activation, Convolution, Layer, Shape, Sum
+from lrpfast.model.layers import Activation, Convolution, Layer, Shape
 from lrpfast.rules import AlphaBeta, Epsilon, Flat, Gamma, Gradient, Norm, Pass, Rule, WSquare, ZBox, ZPlus
+from oracles.geometries import AFFINE, AVERAGES, SUMS, WEIGHTED, case
+from oracles.graphs import BACKENDS, bias, chain, explain, sum_of_slices, weights, window
+from oracles.rules import Linear, linear, relevance
 
 #: share of the largest relevance that rounding may take
 TOLERANCE = {"reference": 1e-12, "native": 2e-6}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -21,6 +22,10 @@ def weights(*shape):
 
 def positive(*shape):
     return RNG.uniform(0.5, 1.5, shape).astype(np.float32)
+
+
+# The versions that were seen to differ are 1.23 and 1.24; 1.31 agrees with the standard.
+OLD_RUNTIME = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 31)
 
 
 def ints(*values):
@@ -102,6 +107,8 @@ def test_max_pool(case):
 @pytest.mark.parametrize("case", POOLS)
 @pytest.mark.parametrize("count_include_pad", [0, 1])
 def test_average_pool(case, count_include_pad):
+    if count_include_pad and case in ("ceil and padded", "SAME_UPPER") and OLD_RUNTIME:
+        pytest.skip("this onnxruntime divides by another number of padded elements than the ONNX standard says")
     nodes = [node("AveragePool", "x", "y", count_include_pad=count_include_pad, **POOLS[case])]
     agrees(make_model(nodes, ["N", 3, 10, 9], opset=19), (2, 3, 10, 9))
 

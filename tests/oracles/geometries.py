@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from oracles.graphs import bias, weights, window
-from oracles.rules import Linear, linear
 
 from lrpfast.model.layers import Affine, AveragePool, Convolution, Dense, Layer, Shape, Sum
+from oracles.graphs import bias, weights, window
+from oracles.rules import Linear, linear
 
 #: name: (channels in, out, groups), window, size of the map
 CONVOLUTIONS: dict[str, tuple[tuple[int, int, int], dict[str, Any], Shape]] = {

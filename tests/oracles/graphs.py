@@ -90,7 +90,7 @@ def explain(
 def weights(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.float32]:
     """Random weights that keep the size of what passes through."""
     scale = 1 / np.sqrt(np.prod(shape[1:]))
-    return (rng.standard_normal(shape) * scale).astype(np.float32)
+    return np.asarray(rng.standard_normal(shape) * scale, np.float32)
 
 
 def bias(rng: np.random.Generator, size: int) -> npt.NDArray[np.float32]:

@@ -6,7 +6,7 @@ letter. Slow on purpose, and independent of the package but for the parameters o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
@@ -126,7 +126,7 @@ def average(layer: AveragePool, shape: Shape) -> Linear:
             one[(*out, *place)] = 1
     one = (one / counted.reshape(*counted.shape, *(1,) * rank)).reshape(counted.size, -1)
     matrix = np.kron(np.eye(shape[0]), one)
-    return Linear(matrix, np.zeros(len(matrix)), (matrix != 0).astype(np.float64))
+    return Linear(np.asarray(matrix, np.float64), np.zeros(len(matrix)), (matrix != 0).astype(np.float64))
 
 
 def stab(z: Doubles, epsilon: float) -> Doubles:
@@ -152,7 +152,7 @@ def neg(v: Doubles) -> Doubles:
 
 def epsilon(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
     b = 0 * m.bias if getattr(rule, "zero_bias", False) else m.bias
-    return x * (m.matrix.T @ quotient(r, m.matrix @ x + b, rule.stabilizer))
+    return np.asarray(x * (m.matrix.T @ quotient(r, m.matrix @ x + b, rule.stabilizer)))
 
 
 def zplus(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
@@ -167,7 +167,7 @@ def alpha_beta(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
     t = quotient(r, neg(w) @ pos(x) + pos(w) @ neg(x) + neg(b), rule.stabilizer)
     spoken_for = pos(x) * (pos(w).T @ s) + neg(x) * (neg(w).T @ s)
     spoken_against = pos(x) * (neg(w).T @ t) + neg(x) * (pos(w).T @ t)
-    return rule.alpha * spoken_for - rule.beta * spoken_against
+    return np.asarray(rule.alpha * spoken_for - rule.beta * spoken_against)
 
 
 def gamma(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
@@ -197,7 +197,7 @@ def flat(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
     return m.seen.T @ quotient(r, m.seen @ np.ones_like(x), rule.stabilizer)
 
 
-FORMULAS = {
+FORMULAS: dict[type[rules.Rule], Callable[[Linear, Doubles, Doubles, Any], Doubles]] = {
     rules.Epsilon: epsilon,
     rules.Norm: epsilon,
     rules.ZPlus: zplus,
@@ -207,14 +207,6 @@ FORMULAS = {
     rules.Flat: flat,
     rules.Gradient: lambda m, x, r, rule: m.matrix.T @ r,
     rules.Pass: lambda m, x, r, rule: r,
-}
-
-#: rules of an activation function of `x`: relevance `r` at its value handed down to its argument
-ACTIVATION_FORMULAS = {
-    rules.Pass: lambda x, r, rule: r,
-    rules.ReLUDeconvNet: lambda x, r, rule: pos(r),
-    rules.ReLUGuidedBackprop: lambda x, r, rule: np.where(x > 0, pos(r), 0.0),
-    rules.ReLUBetaSmooth: lambda x, r, rule: r / (1 + np.exp(-rule.beta * x)),
 }
 
 

@@ -86,7 +86,8 @@ def _checked(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(_skeleton(model))
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        lines = str(error).strip().splitlines() or ["the ONNX checker refuses it"]
+        reason = lines[0].rstrip(".")
         raise ModelError(f"{_sentence(origin)} is not a valid ONNX model: {reason}. Export it again.") from error
     return inline_local_functions(model) if model.functions else model
 
