@@ -37,9 +37,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": {"lrp", "attribution", "model", *LANGUAGE},
 }
 
-#: both backends move values with the reference's arrays
-EXCEPTIONS = {("engine.routing", "engine.reference.maps")}
-
 #: packages beside the standard library and NumPy, and the parts that may use them
 OTHERS = {
     "google": {"model"},  # protobuf, which onnx brings along
@@ -92,7 +89,7 @@ def part_of(module: str) -> str:
 def violations(module: str, source: str) -> set[tuple[str, str]]:
     """Imports that point upwards."""
     allowed = MAY_IMPORT[part_of(module)]
-    return {(module, name) for name in own(source) if part_of(name) not in allowed} - EXCEPTIONS
+    return {(module, name) for name in own(source) if part_of(name) not in allowed}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda name: name or "lrpfast")

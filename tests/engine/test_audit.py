@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.graphs import BACKENDS, FLOATS, chain, explain, graph, node, small_cnn, window
 
 from lrpfast.composites import Composite, EpsilonGammaBox, named
 from lrpfast.engine.audit import Audit, LayerAudit
 from lrpfast.model.layers import Activation, Convolution, Dense, Layer, MaxPool, Reshape, Sum
 from lrpfast.rules import AlphaBeta, Epsilon, Gamma, Norm, ReLUDeconvNet, Rule, WSquare, ZPlus
+from oracles.graphs import BACKENDS, FLOATS, chain, explain, graph, node, small_cnn, window
 
 FIGURES = ("received", "handed_down", "bias", "stabilizer", "rule")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrpfast.composites import Composite, EpsilonGammaBox, named
-from lrpfast.engine.plan import PlannedGroup, layer_infos, make_plan
+from lrpfast.engine.plan import PlannedGroup, layer_infos, make_plan, simplified
 from lrpfast.engine.proofs import nonnegative_values
 from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph
@@ -36,7 +36,7 @@ from lrpfast.rules import (
     ZBox,
     ZPlus,
 )
-from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Part, Term
+from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Group, Part, Term
 from oracles.graphs import bias, chain, graph, node, small_cnn, weights, window
 
 RNG = np.random.default_rng(0)
@@ -82,6 +82,17 @@ def test_gamma_keeps_one_term_a_sign_behind_relu() -> None:
     above, below = planned(Gamma(0.5), [RELU, dense()])
     assert (above.terms, above.bias, above.gate) == ((Term(favoured, AS_IS),), favoured, "z > 0")
     assert (below.terms, below.bias, below.gate) == ((Term(opposed, AS_IS),), opposed, "z < 0")
+
+
+def test_terms_of_the_same_weights_merge_unless_their_signs_differ() -> None:
+    def left(sign: float) -> tuple[Term, ...]:
+        group = Group((Term(AS_IS, POSITIVE), Term(AS_IS, NEGATIVE, sign)), NOTHING)
+        planned_group = simplified(group, inputs_nonnegative=False, weights_nonnegative=False, has_bias=False)
+        assert planned_group is not None
+        return planned_group.terms
+
+    assert left(1) == (Term(AS_IS, AS_IS),)
+    assert left(-1) == (Term(AS_IS, POSITIVE), Term(AS_IS, NEGATIVE, -1))
 
 
 def test_gamma_of_zero_is_epsilon_on_both_sides() -> None:
@@ -248,6 +259,16 @@ def test_places_of_layers_in_a_branched_graph() -> None:
 def test_a_lone_layer_is_first_and_last() -> None:
     (info,) = layer_infos(chain([dense()], (3,)))
     assert (info.first, info.last, info.depth, info.depths) == (True, True, 0, 1)
+
+
+def test_a_layer_is_not_last_if_one_reader_of_its_output_has_weights_behind() -> None:
+    nodes = [
+        node("stem", dense(), "x", "a"),
+        node("skip", RELU, "a", "b"),
+        node("deep", dense(), "a", "c"),
+        node("sum", Sum(), "b c", "y"),
+    ]
+    assert [info.name for info in layer_infos(graph(nodes, (3,))) if info.last] == ["deep"]
 
 
 def test_layers_without_weights_are_neither_first_nor_last() -> None:

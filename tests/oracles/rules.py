@@ -178,7 +178,7 @@ def gamma(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
     z_negative = opposed @ pos(x) + favoured @ neg(x) + b + g * neg(b)
     s = np.where(z > 0, quotient(r, z_positive, rule.stabilizer), 0.0)
     t = np.where(z < 0, quotient(r, z_negative, rule.stabilizer), 0.0)
-    return pos(x) * (favoured.T @ s + opposed.T @ t) + neg(x) * (opposed.T @ s + favoured.T @ t)
+    return np.asarray(pos(x) * (favoured.T @ s + opposed.T @ t) + neg(x) * (opposed.T @ s + favoured.T @ t))
 
 
 def zbox(m: Linear, x: Doubles, r: Doubles, rule: Any, shape: Shape) -> Doubles:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from lrpfast.engine.reference.maps import padded
-from lrpfast.model.layers import Array, Concat, Layer, Pad, Reshape, Transpose
+from lrpfast.model.layers import Array, Concat, Layer, Pad, Pads, Reshape, Transpose
 
 
 def moved(layer: Layer, inputs: list[Array]) -> Array:
@@ -39,3 +40,19 @@ def moved_back(layer: Layer, inputs: list[Array], r: Array) -> list[Array]:
             return [padded(r[:, np.newaxis], opposite)[:, 0]]
         case _:
             raise NotImplementedError(type(layer).__name__)
+
+
+def padded(a: Array, pads: Pads, value: float = 0.0) -> Array:
+    """`a` with `value` around its spatial axes; a negative amount crops."""
+    before_after = [(max(before, 0), max(after, 0)) for before, after in pads]
+    a = np.pad(a, [(0, 0), (0, 0), *before_after], constant_values=value)
+    crop = (
+        slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(a.shape[2:], pads, strict=True)
+    )
+    cropped: Array = a[inside(*crop)]
+    return cropped
+
+
+def inside(*spatial: slice) -> tuple[Any, ...]:
+    """Index of a part of the spatial axes, all before them whole."""
+    return (..., *spatial)

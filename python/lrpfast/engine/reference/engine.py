@@ -19,11 +19,10 @@ from lrpfast.engine.reference.maps import (
     LinearMap,
     SumMap,
     modified,
-    padded,
     scattered,
     windows,
 )
-from lrpfast.engine.routing import moved, moved_back
+from lrpfast.engine.routing import moved, moved_back, padded
 from lrpfast.model.layers import (
     Activation,
     Affine,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lrpfast.engine.routing import inside, padded
 from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Pads, Shape, Window, fitted
 from lrpfast.rules.terms import WeightPart
 
@@ -36,22 +37,6 @@ def modified(values: Array, part: WeightPart) -> Array:
         return values if part.positive == 1 else values * values.dtype.type(part.positive)
     kind = values.dtype.type
     return kind(part.positive) * np.maximum(values, 0) + kind(part.negative) * np.minimum(values, 0)
-
-
-def padded(a: Array, pads: Pads, value: float = 0.0) -> Array:
-    """`a` with `value` around its spatial axes; a negative amount crops."""
-    before_after = [(max(before, 0), max(after, 0)) for before, after in pads]
-    a = np.pad(a, [(0, 0), (0, 0), *before_after], constant_values=value)
-    crop = (
-        slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(a.shape[2:], pads, strict=True)
-    )
-    cropped: Array = a[inside(*crop)]
-    return cropped
-
-
-def inside(*spatial: slice) -> tuple[Any, ...]:
-    """Index of a part of the spatial axes, all before them whole."""
-    return (..., *spatial)
 
 
 def windows(a: Array, window: Window, out: Shape) -> Array:
