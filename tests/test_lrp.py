@@ -87,7 +87,7 @@ def test_classes_may_be_integers_of_any_size(lrp: LRP, dtype: Any) -> None:
     assert (found.relevance == lrp.attribute(x, [1, 4]).relevance).all()
 
 
-def test_several_classes_a_sample_give_the_bits_of_single_calls(lrp: LRP) -> None:
+def test_several_classes_a_sample_give_what_single_calls_give(lrp: LRP) -> None:
     x, classes = samples(2), np.array([[4, 0, 2], [1, 1, 3]])
     found = lrp.attribute(x, classes)
     assert found.relevance.shape == (2, 3, *SHAPE)
