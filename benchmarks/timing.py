@@ -14,6 +14,9 @@ Call: TypeAlias = Callable[[], object]
 #: core from the next one
 PAUSE = 0.1
 
+#: seconds of calls that are not timed, until the threads of the next one are awake and each on a core of its own
+WARM_UP = 0.02
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -54,7 +57,7 @@ def in_turns(benchmark: Any, native: Call, rivals: Mapping[str, Call], seconds: 
     """Time `native` and its rivals round by round, for about so many seconds.
 
     A round of pytest-benchmark times every rival first, as the set-up, then `native`: what disturbs the machine for a
-    while meets all of them. Each has a pause and a call that is not timed, to wake its threads, ahead of its call.
+    while meets all of them. Ahead of each timed call come a pause and a few calls that are not timed.
     """
     times: dict[str, list[float]] = {name: [] for name in ("native", *rivals)}
     calls = {name: timed(call, times[name]) for name, call in {"native": native, **rivals}.items()}
@@ -62,7 +65,10 @@ def in_turns(benchmark: Any, native: Call, rivals: Mapping[str, Call], seconds: 
     def ready(call: Call) -> None:
         if rivals:
             sleep(PAUSE)
+            begin = perf_counter()
             call()
+            while perf_counter() < begin + WARM_UP:
+                call()
 
     def others() -> None:
         for name, call in rivals.items():
