@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lrpfast import _native as core
-from lrpfast.engine.native.layout import Halo, Workshop, adjoint_halo, forward_halo, window3
+from lrpfast.engine.native.layout import Bench, Halo, adjoint_halo, forward_halo, stored, window3
 from lrpfast.engine.reference import engine as reference
 from lrpfast.engine.reference.maps import ConvolutionMap, modified
 from lrpfast.model.layers import Convolution, MaxPool, Shape, Window
@@ -25,6 +25,8 @@ from .tables import KernelRow, Results
 from .timing import a_few_times, in_turns
 
 STABILIZER = 1e-6
+
+IDENTITY = core.FunctionParameters(core.Function.identity, 0, 0, 0, 0)
 
 #: rows of the square matrices whose product shows what the machine can do
 PRODUCT_SIZE = 1024
@@ -46,7 +48,13 @@ class Geometry:
         window = Window((self.kernel,) * 2, (self.stride,) * 2, (1, 1), ((pad, pad),) * 2)
         return Convolution(numbers(*shape) * np.float32(0.05), None, window, self.groups)
 
+    @property
+    def is_tiled(self) -> bool:
+        """Whether Winograd's algorithm computes it too."""
+        return self.kernel == 3 and self.stride == self.groups == 1
+
     def flops(self) -> int:
+        """By definition, whatever the algorithm saves."""
         outputs = self.outputs * ceil(self.size / self.stride) ** 2
         return 2 * outputs * (self.channels // self.groups) * self.kernel**2
 
@@ -73,8 +81,13 @@ def numbers(*shape: int, seed: int = 0) -> Floats:
 
 
 @pytest.fixture(scope="module")
-def shop(results: Results) -> Workshop:
-    return Workshop(core.Pool(), results.threads)
+def bench(results: Results) -> Bench:
+    return Bench(results.threads)
+
+
+def into(target: core.Tensor) -> core.Activation:
+    """Values are stored as they are."""
+    return core.Activation(target.samples, target.channels, target.size, IDENTITY, y=target)
 
 
 def matrix_product() -> Callable[[], object]:
@@ -103,56 +116,88 @@ def compare(
     results.kernels.append(KernelRow(name, times["native"], a_few_times(slow), flops, speed))
 
 
-@pytest.mark.parametrize("direction", ["forward", "adjoint"])
-@pytest.mark.parametrize("geometry", CONVOLUTIONS, ids=str)
-def test_convolution(benchmark: Any, results: Results, shop: Workshop, geometry: Geometry, direction: str) -> None:
-    layer, spatial = geometry.layer(), (geometry.size,) * 2
-    linear, backward = ConvolutionMap(layer, spatial, np.dtype(np.float32)), direction == "adjoint"
+@dataclass(frozen=True)
+class Case:
+    """A convolution in one direction, by definition or by Winograd's algorithm."""
+
+    geometry: Geometry
+    adjoint: bool
+    winograd: bool
+
+    def step(self, layer: Convolution, source: core.Tensor, target: core.Tensor) -> core.Step:
+        weight = layer.weight.reshape(*layer.weight.shape[:2], -1)
+        if self.winograd:
+            before = 2 - self.geometry.kernel // 2 if self.adjoint else self.geometry.kernel // 2
+            return core.winograd(core.WinogradWeights(weight, self.adjoint), (before, before), source, into(target))
+        packed = core.PackedWeights(weight, self.geometry.groups, self.adjoint)
+        return core.convolve(packed, window3(layer.window, (self.geometry.size,) * 2), source, into(target))
+
+    def __str__(self) -> str:
+        return f"{'adjoint' if self.adjoint else 'forward'} {self.geometry}{', Winograd' if self.winograd else ''}"
+
+
+#: Winograd's algorithm right behind the definition
+CASES = [
+    Case(geometry, adjoint, winograd)
+    for geometry in CONVOLUTIONS
+    for adjoint in (False, True)
+    for winograd in ((False, True) if geometry.is_tiled else (False,))
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_convolution(benchmark: Any, results: Results, bench: Bench, case: Case) -> None:
+    geometry, layer, spatial = case.geometry, case.geometry.layer(), (case.geometry.size,) * 2
+    linear = ConvolutionMap(layer, spatial, np.dtype(np.float32))
     inner, outer = (geometry.channels, *spatial), (geometry.outputs, *linear.out)
-    weight = core.PackedWeights(layer.weight.reshape(*layer.weight.shape[:2], -1), geometry.groups, backward)
-    values = numbers(1, *(outer if backward else inner))
-    source = shop.loaded(values, (adjoint_halo if backward else forward_halo)(layer.window, spatial))
-    target, window = shop.tensor(1, inner if backward else outer), window3(layer.window, spatial)
+    given, made = (outer, inner) if case.adjoint else (inner, outer)
+    values = numbers(1, *given)
+    halo = Halo() if case.winograd else (adjoint_halo if case.adjoint else forward_halo)(layer.window, spatial)
+    source, target = bench.loaded(values, halo), bench.tensor(1, made)
+    step = case.step(layer, source, target)
 
     def native() -> None:
-        core.convolve(weight, window, source, target, None, False, shop.threads)
+        step.run(bench.threads)
 
     def slow() -> Floats:
-        return linear.adjoint(AS_IS, values) if backward else linear.forward(AS_IS, values)
+        return linear.adjoint(AS_IS, values) if case.adjoint else linear.forward(AS_IS, values)
 
     native()
-    agree(shop.stored(target, inner if backward else outer), slow())
-    compare(benchmark, results, f"{direction} {geometry}", native, slow, geometry.flops())
+    agree(stored(target, made, bench.threads), slow())
+    compare(benchmark, results, str(case), native, slow, geometry.flops())
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["pool", "pool and unpool"])
-def test_max_pool(benchmark: Any, results: Results, shop: Workshop, back: bool) -> None:
+def test_max_pool(benchmark: Any, results: Results, bench: Bench, back: bool) -> None:
     layer = MaxPool(Window((2, 2), (2, 2), (1, 1), ((0, 0), (0, 0))))
     values, small = numbers(1, *MAP), (MAP[0], MAP[1] // 2, MAP[2] // 2)
     relevance = numbers(1, *small, seed=1)
-    window, x, r = window3(layer.window, MAP[1:]), shop.loaded(values), shop.loaded(relevance)
-    y, winners, out = shop.tensor(1, small), shop.tensor(1, small), shop.tensor(1, MAP)
+    window, x, r = window3(layer.window, MAP[1:]), bench.loaded(values), bench.loaded(relevance)
+    y, winners, out = bench.tensor(1, small), bench.tensor(1, small), bench.tensor(1, MAP)
+
+    steps = [core.max_pool(window, x, y, winners)] + [core.max_unpool(window, r, winners, out)] * back
 
     def native() -> None:
-        core.max_pool(window, x, y, winners, shop.threads)
-        if back:
-            core.max_unpool(window, r, winners, out, shop.threads)
+        for step in steps:
+            step.run(bench.threads)
 
     def slow() -> Floats:
         return reference.to_winners(layer, values, relevance) if back else reference.max_pool(layer, values)[0]
 
     native()
-    agree(shop.stored(out, MAP) if back else shop.stored(y, small), slow())
+    agree(stored(out, MAP, bench.threads) if back else stored(y, small, bench.threads), slow())
     name = f"max {'pool and unpool' if back else 'pool'} 2x2, {MAP[0]}, {MAP[1]}x{MAP[2]}"
     compare(benchmark, results, name, native, slow)
 
 
-def test_quotient(benchmark: Any, results: Results, shop: Workshop) -> None:
+def test_quotient(benchmark: Any, results: Results, bench: Bench) -> None:
     r, z = numbers(1, *MAP), numbers(1, *MAP, seed=1)
-    native_r, native_z, s = shop.loaded(r), shop.loaded(z), shop.tensor(1, MAP)
+    native_r, native_z, s = bench.loaded(r), bench.loaded(z), bench.tensor(1, MAP)
+
+    step = core.take_up(native_z, core.Quotient(1, native_r, s, [(core.Gate.open, 1.0)], STABILIZER))
 
     def native() -> None:
-        core.quotient(native_r, native_z, None, None, core.Gate.open, 1.0, STABILIZER, s, shop.threads)
+        step.run(bench.threads)
 
     def slow() -> Floats:
         found, stabilized = reference.quotient(r, z, STABILIZER)
@@ -161,22 +206,24 @@ def test_quotient(benchmark: Any, results: Results, shop: Workshop) -> None:
         return found
 
     native()
-    agree(shop.stored(s, MAP), slow())
+    agree(stored(s, MAP, bench.threads), slow())
     compare(benchmark, results, f"quotient with its audit, {MAP[0]}, {MAP[1]}x{MAP[2]}", native, slow)
 
 
-def test_contribute(benchmark: Any, results: Results, shop: Workshop) -> None:
+def test_contribute(benchmark: Any, results: Results, bench: Bench) -> None:
     a, c = numbers(1, *MAP), numbers(1, *MAP, seed=1)
-    native_a, native_c, out = shop.loaded(a, Halo((0, 1, 1), (0, 1, 1))), shop.loaded(c), shop.tensor(1, MAP)
+    native_a, native_c, out = bench.loaded(a, Halo((0, 1, 1), (0, 1, 1))), bench.loaded(c), bench.tensor(1, MAP)
     total = np.zeros_like(a)
 
-    def native(accumulate: bool = True) -> None:
-        core.contribute(1, 0, 1, native_a, native_c, accumulate, out, shop.threads)
+    first, added = (core.take_up(native_c, core.Contribution(1, 0, native_a, out, more)) for more in (False, True))
+
+    def native() -> None:
+        added.run(bench.threads)
 
     def slow() -> None:
         np.add(total, modified(a, POSITIVE) * c, out=total)
 
-    native(accumulate=False)
+    first.run(bench.threads)
     slow()
-    agree(shop.stored(out, MAP), total)
+    agree(stored(out, MAP, bench.threads), total)
     compare(benchmark, results, f"contribute x+ . c, {MAP[0]}, {MAP[1]}x{MAP[2]}", native, slow)

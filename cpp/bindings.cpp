@@ -5,15 +5,22 @@
 
 #include <cstdlib>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
+#include <utility>
 
 #include "convolution.h"
 #include "dispatch.h"
 #include "elementwise.h"
+#include "epilogue.h"
 #include "pooling.h"
+#include "program.h"
 #include "tensor.h"
+#include "weights.h"
+#include "winograd.h"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -22,21 +29,19 @@ namespace lrpfast {
 namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
+using Places = py::array_t<std::int64_t, py::array::c_style>;
 using Unlocked = py::call_guard<py::gil_scoped_release>;
 
-const float* bias_of(const std::optional<Floats>& bias, int blocks) {
-  if (!bias) return nullptr;
-  if (bias->size() != static_cast<py::ssize_t>(blocks) * kBlock)
-    throw std::invalid_argument("bias of " + std::to_string(bias->size()) + " values for " + std::to_string(blocks) +
-                                " blocks of channels");
-  return bias->data();
+Lanes lanes_of(const std::optional<Floats>& values) {
+  if (!values) return {};
+  return {values->data(), values->data() + values->size()};
 }
 
-const float* factors_of(const Floats& factors, const Tensor& windows) {
+std::vector<float> factors_of(const Floats& factors, const Tensor& windows) {
   if (factors.size() != windows.pixels())
     throw std::invalid_argument(std::to_string(factors.size()) + " factors for " + std::to_string(windows.pixels()) +
                                 " windows");
-  return factors.data();
+  return {factors.data(), factors.data() + factors.size()};
 }
 
 // Positions in maps are ints in the core. What would leave their range is refused here, so that no sum or product
@@ -59,14 +64,18 @@ Window make_window(Size3 kernel, Size3 strides, Size3 dilations, Size3 before) {
 }
 
 // `map` is what the windows look at, `windows` has one pixel for each.
-void check_window(const Window& window, const Tensor& map, const Tensor& windows) {
-  if (&map == &windows) throw std::invalid_argument("one tensor cannot be both the map and its windows");
+void check_span(const Window& window, const Size3& map, const Size3& windows) {
   for (int axis = 0; axis < 3; ++axis) {
-    const std::int64_t span = std::int64_t{windows.size[axis]} * window.strides[axis] +
+    const std::int64_t span = std::int64_t{windows[axis]} * window.strides[axis] +
                               std::int64_t{window.kernel[axis]} * window.dilations[axis] +
-                              std::abs(std::int64_t{window.before[axis]}) + map.size[axis];
+                              std::abs(std::int64_t{window.before[axis]}) + map[axis];
     if (span > kLargest / 2) throw std::invalid_argument("windows that reach impossibly far");
   }
+}
+
+void check_window(const Window& window, const Tensor& map, const Tensor& windows) {
+  if (map.overlaps(windows)) throw std::invalid_argument("one tensor cannot be both the map and its windows");
+  check_span(window, map.size, windows.size);
 }
 
 // A window that meets no element of the map has no largest one.
@@ -106,70 +115,82 @@ Floats store(const Tensor& tensor, int threads) {
   return values;
 }
 
-PackedWeights pack(const Floats& weights, int groups, bool adjoint) {
+std::shared_ptr<PackedWeights> pack(const Floats& weights, int groups, bool adjoint) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs of a group, taps)");
   const float* data = weights.data();
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
   const py::gil_scoped_release unlocked;
-  return {data, outputs, inputs, taps, groups, adjoint};
+  return std::make_shared<PackedWeights>(data, outputs, inputs, taps, groups, adjoint);
 }
 
-py::array_t<double> per_sample(const std::vector<QuotientSums>& maps, const Tensor& s) {
-  py::array_t<double> totals({s.samples, 3});
-  auto view = totals.mutable_unchecked<2>();
-  for (int n = 0; n < s.samples; ++n) {
-    QuotientSums total{};
-    for (int b = 0; b < s.blocks; ++b) {
-      const QuotientSums& map = maps[static_cast<std::size_t>(n) * s.blocks + b];
-      total.bias += map.bias;
-      total.stabilizer += map.stabilizer;
-      total.quotients += map.quotients;
-    }
-    view(n, 0) = total.bias;
-    view(n, 1) = total.stabilizer;
-    view(n, 2) = total.quotients;
-  }
-  return totals;
+std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoint) {
+  if (weights.ndim() != 3 || weights.shape(2) != 9)
+    throw std::invalid_argument("weights must be (outputs, inputs, 9) for Winograd's algorithm");
+  const float* data = weights.data();
+  const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
+  const py::gil_scoped_release unlocked;
+  return std::make_shared<WinogradWeights>(data, outputs, inputs, adjoint);
 }
 
-py::array_t<double> quotient_of(const Tensor& r, const Tensor& z, const Tensor* own, const std::optional<Floats>& bias,
-                                Gate gate, float share, float stabilizer, const Tensor& s, int threads) {
-  const Quotient task{&r, &z, own, bias_of(bias, s.blocks), gate, share, stabilizer};
-  if (gate != Gate::open && own == nullptr) throw std::invalid_argument("quotient: a gate needs the pre-activation");
-  std::vector<QuotientSums> maps;
-  {
-    const py::gil_scoped_release unlocked;
-    maps = quotient(task, s, threads);
-  }
-  return per_sample(maps, s);
+py::array_t<double> read(const Figures& figures) {
+  py::array_t<double> table({figures.samples(), figures.columns()});
+  figures.write(table.mutable_data(), figures.columns());
+  return table;
 }
 
-py::array_t<double> sums_of(const Tensor& x, int threads) {
-  std::vector<double> totals;
-  {
-    const py::gil_scoped_release unlocked;
-    totals = sums(x, threads);
-  }
-  return py::array_t<double>(static_cast<py::ssize_t>(totals.size()), totals.data());
+py::array_t<double> read_all(const Program& program) {
+  py::array_t<double> table({program.samples(), program.columns()});
+  program.write(table.mutable_data());
+  return table;
+}
+
+using PoolOf = std::tuple<Window, Tensor>;          // windows and winners
+using PoolTo = std::tuple<Window, Tensor, Tensor>;  // windows, values and winners
+using BranchOf = std::tuple<Tensor, Tensor, bool>;  // a, out, accumulate
+
+std::shared_ptr<Activation> make_activation(int samples, int channels, Size3 size, FunctionParameters function,
+                                            const std::optional<Floats>& bias, std::optional<Tensor> slope,
+                                            std::optional<Tensor> y, const std::optional<PoolTo>& pool) {
+  std::optional<Activation::Pool> to;
+  if (pool) to = Activation::Pool{{std::get<0>(*pool), std::get<2>(*pool)}, std::get<1>(*pool)};
+  return std::make_shared<Activation>(samples, channels, size, function, lanes_of(bias), std::move(slope), std::move(y),
+                                      std::move(to));
+}
+
+std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const Tensor& s,
+                                        const std::vector<std::pair<Gate, float>>& groups, float stabilizer,
+                                        const std::optional<Floats>& bias, bool bias_within,
+                                        std::optional<Tensor> constant, std::optional<Tensor> own,
+                                        const std::optional<PoolOf>& pool) {
+  if (samples < 1) throw std::invalid_argument("quotient: no samples");
+  Quotient::Terms terms{r, s, {}, {}, stabilizer, lanes_of(bias), bias_within, std::move(constant), std::move(own)};
+  if (pool) terms.pool = SidePool{std::get<0>(*pool), std::get<1>(*pool)};
+  for (const auto& [gate, share] : groups) terms.groups.push_back({gate, share});
+  return std::make_shared<Quotient>(samples, std::move(terms));
 }
 
 void bind_types(py::module_& m) {
-  py::class_<Pool>(m, "Pool").def(py::init<>());
+  py::class_<Pool>(m, "Pool").def(py::init<>()).def_property_readonly("bytes", &Pool::bytes);
   py::class_<Tensor>(m, "Tensor")
       .def(py::init(&make_tensor), "pool"_a, "samples"_a, "channels"_a, "size"_a, "before"_a = Size3{},
            "after"_a = Size3{})
       .def_readonly("samples", &Tensor::samples)
       .def_readonly("channels", &Tensor::channels)
       .def_readonly("size", &Tensor::size)
+      .def("channels_from", &Tensor::channels_from, "first"_a, "count"_a)
       .def("load", &load, "values"_a, "threads"_a)
-      .def("fill", &Tensor::fill, "value"_a, "threads"_a, Unlocked())
+      .def_property_readonly("has_halo", &Tensor::has_halo)
       .def("store", &store, "threads"_a);
   py::class_<Window>(m, "Window").def(py::init(&make_window), "kernel"_a, "strides"_a, "dilations"_a, "before"_a);
-  py::class_<PackedWeights>(m, "PackedWeights").def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a);
+  py::class_<PackedWeights, std::shared_ptr<PackedWeights>>(m, "PackedWeights")
+      .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a);
+  py::class_<WinogradWeights, std::shared_ptr<WinogradWeights>>(m, "WinogradWeights")
+      .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a);
   py::class_<FunctionParameters>(m, "FunctionParameters")
       .def(py::init<Function, float, float, float, float>(), "function"_a, "alpha"_a, "beta"_a, "low"_a, "high"_a);
   py::enum_<Function>(m, "Function")
+      .value("identity", Function::identity)
       .value("relu", Function::relu)
       .value("leaky_relu", Function::leaky_relu)
       .value("clip", Function::clip)
@@ -189,76 +210,133 @@ void bind_types(py::module_& m) {
       .value("negative", Gate::negative);
 }
 
-void bind_steps(py::module_& m) {
+template <class T>
+Step step_of(std::shared_ptr<T> figures) {
+  return Step([figures = std::move(figures)](int threads) { figures->run(threads); });
+}
+
+void bind_programs(py::module_& m) {
+  py::class_<Step>(m, "Step").def("run", &Step::run, "threads"_a, Unlocked());
+  py::class_<Figures, std::shared_ptr<Figures>>(m, "Figures").def("read", &read);
+  py::class_<Program>(m, "Program")
+      .def(py::init<>())
+      .def("add", &Program::add, "step"_a)
+      .def("enter", &Program::enter, "figures"_a)
+      .def("run", &Program::run, "threads"_a, Unlocked())
+      .def("timed_run", &Program::timed_run, "threads"_a, Unlocked())
+      .def("figures", &read_all)
+      .def("__len__", &Program::size);
+}
+
+void bind_epilogues(py::module_& m) {
+  py::class_<Epilogue, std::shared_ptr<Epilogue>>(m, "Epilogue");
+  py::class_<Activation, Epilogue, std::shared_ptr<Activation>>(m, "Activation")
+      .def(py::init(&make_activation), "samples"_a, "channels"_a, "size"_a, "function"_a, "bias"_a = py::none(),
+           "slope"_a = py::none(), "y"_a = py::none(), "pool"_a = py::none());
+  py::class_<Quotient, Epilogue, Figures, std::shared_ptr<Quotient>>(m, "Quotient")
+      .def(py::init(&make_quotient), "samples"_a, "r"_a, "s"_a, "groups"_a, "stabilizer"_a, "bias"_a = py::none(),
+           "bias_within"_a = false, "constant"_a = py::none(), "own"_a = py::none(), "pool"_a = py::none());
+  py::class_<Contribution, Epilogue, Figures, std::shared_ptr<Contribution>>(m, "Contribution")
+      .def(py::init<float, float, Tensor, Tensor, bool>(), "positive"_a, "negative"_a, "a"_a, "out"_a, "accumulate"_a);
+}
+
+void bind_linear_maps(py::module_& m) {
   m.def(
       "convolve",
-      [](const PackedWeights& weights, const Window& window, const Tensor& source, const Tensor& target,
-         const std::optional<Floats>& bias, bool accumulate, int threads) {
-        const float* values = bias_of(bias, target.blocks);
-        check_window(window, weights.adjoint ? target : source, weights.adjoint ? source : target);
-        const py::gil_scoped_release unlocked;
-        convolve(weights, window, source, target, values, accumulate, threads);
+      [](std::shared_ptr<PackedWeights> weights, const Window& window, const Tensor& source,
+         std::shared_ptr<Epilogue> epilogue) {
+        if (weights->adjoint)
+          check_span(window, epilogue->size, source.size);
+        else
+          check_span(window, source.size, epilogue->size);
+        return convolve(std::move(weights), window, source, std::move(epilogue));
       },
-      "weights"_a, "window"_a, "source"_a, "target"_a, "bias"_a, "accumulate"_a, "threads"_a);
-  m.def("activate", &activate, "function"_a, "x"_a, "slope"_a, "y"_a, "threads"_a, Unlocked());
-  m.def("activation_relevance", &activation_relevance, "rule"_a, "function"_a, "x"_a, "slope"_a, "r"_a, "out"_a,
-        "threads"_a, Unlocked());
-  m.def("part", &part, "positive"_a, "negative"_a, "x"_a, "y"_a, "threads"_a, Unlocked());
-  m.def("quotient", &quotient_of, "r"_a, "z"_a, "own"_a, "bias"_a, "gate"_a, "share"_a, "stabilizer"_a, "s"_a,
-        "threads"_a);
-  m.def("contribute", &contribute, "positive"_a, "negative"_a, "sign"_a, "a"_a, "c"_a, "accumulate"_a, "out"_a,
-        "threads"_a, Unlocked());
-  m.def("affine", &affine, "x"_a, "scale"_a, "shift"_a, "y"_a, "threads"_a, Unlocked());
-  m.def("add", &add, "x"_a, "y"_a, "out"_a, "threads"_a, Unlocked());
-  m.def("sums", &sums_of, "x"_a, "threads"_a);
+      "weights"_a, "window"_a, "source"_a, "epilogue"_a);
+  m.def(
+      "winograd",
+      [](std::shared_ptr<WinogradWeights> weights, const std::array<int, 2>& before, const Tensor& source,
+         std::shared_ptr<Epilogue> epilogue) {
+        return winograd(std::move(weights), before, source, std::move(epilogue));
+      },
+      "weights"_a, "before"_a, "source"_a, "epilogue"_a);
+  m.def("take_up", &take_up, "values"_a, "epilogue"_a);
+}
+
+void bind_elementwise(py::module_& m) {
+  m.def("activation_relevance", &activation_relevance, "rule"_a, "function"_a, "x"_a, "slope"_a, "r"_a, "out"_a);
+  m.def("part", &part, "positive"_a, "negative"_a, "x"_a, "y"_a);
+  m.def("affine", &affine, "x"_a, "scale"_a, "shift"_a, "y"_a);
+  m.def("add", &add, "x"_a, "y"_a, "out"_a);
+  m.def("activate_sum", &activate_sum, "xs"_a, "function"_a, "y"_a);
+  m.def("sum_channels", &sum_channels, "x"_a, "y"_a);
+  py::class_<Sum, Figures, std::shared_ptr<Sum>>(m, "Sum")
+      .def(py::init<const Tensor&>(), "x"_a)
+      .def("step", &step_of<Sum>);
+  py::class_<ShareOut, Figures, std::shared_ptr<ShareOut>>(m, "ShareOut")
+      .def(py::init([](const Tensor& r, const Tensor& z, float share, float stabilizer,
+                       const std::vector<BranchOf>& branches) {
+             std::vector<Branch> to;
+             for (const auto& [a, out, accumulate] : branches) to.push_back({a, out, accumulate});
+             return std::make_shared<ShareOut>(r, z, share, stabilizer, to);
+           }),
+           "r"_a, "z"_a, "share"_a, "stabilizer"_a, "branches"_a)
+      .def("step", &step_of<ShareOut>);
+}
+
+void bind_moves(py::module_& m) {
+  m.def("fill", &fill, "target"_a, "value"_a);
+  m.def("clear_halo", &clear_halo, "target"_a);
+  m.def(
+      "rearrange",
+      [](const Tensor& source, const Places& places, float otherwise, const Tensor& target) {
+        return rearrange(source, {places.data(), places.data() + places.size()}, otherwise, target);
+      },
+      "source"_a, "places"_a, "otherwise"_a, "target"_a);
   m.def(
       "copy_channels",
-      [](const Tensor& source, int source_from, const Tensor& target, int target_from, int count, int threads) {
-        if (&source == &target) throw std::invalid_argument("copy_channels: source and target are one tensor");
+      [](const Tensor& source, int source_from, const Tensor& target, int target_from, int count) {
+        if (source.overlaps(target)) throw std::invalid_argument("copy_channels: source and target are one tensor");
         if (count < 1 || source_from > source.channels - count || target_from > target.channels - count)
           throw std::invalid_argument("copy_channels: channels that are not there");
-        copy_channels(source, source_from, target, target_from, count, threads);
+        return copy_channels(source, source_from, target, target_from, count);
       },
-      "source"_a, "source_from"_a, "target"_a, "target_from"_a, "count"_a, "threads"_a, Unlocked());
+      "source"_a, "source_from"_a, "target"_a, "target_from"_a, "count"_a);
 }
 
 void bind_pools(py::module_& m) {
   m.def(
       "max_pool",
-      [](const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners, int threads) {
+      [](const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners) {
         check_window(window, x, y);
         check_window(window, x, winners);
-        if (&y == &winners) throw std::invalid_argument("max_pool: one tensor cannot hold both values and winners");
+        if (y.overlaps(winners))
+          throw std::invalid_argument("max_pool: one tensor cannot hold both values and winners");
         check_meets(window, x, y);
-        max_pool(window, x, y, winners, threads);
+        return max_pool(window, x, y, winners);
       },
-      "window"_a, "x"_a, "y"_a, "winners"_a, "threads"_a, Unlocked());
+      "window"_a, "x"_a, "y"_a, "winners"_a);
   m.def(
       "max_unpool",
-      [](const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out, int threads) {
+      [](const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out) {
         check_window(window, out, r);
         check_window(window, out, winners);
-        max_unpool(window, r, winners, out, threads);
+        return max_unpool(window, r, winners, out);
       },
-      "window"_a, "r"_a, "winners"_a, "out"_a, "threads"_a, Unlocked());
+      "window"_a, "r"_a, "winners"_a, "out"_a);
   m.def(
       "sum_pool",
-      [](const Window& window, const Tensor& x, const Floats& factors, const Tensor& y, int threads) {
-        const float* values = factors_of(factors, y);
+      [](const Window& window, const Tensor& x, const Floats& factors, const Tensor& y) {
         check_window(window, x, y);
-        const py::gil_scoped_release unlocked;
-        sum_pool(window, x, values, y, threads);
+        return sum_pool(window, x, factors_of(factors, y), y);
       },
-      "window"_a, "x"_a, "factors"_a, "y"_a, "threads"_a);
+      "window"_a, "x"_a, "factors"_a, "y"_a);
   m.def(
       "sum_unpool",
-      [](const Window& window, const Tensor& s, const Floats& factors, const Tensor& out, int threads) {
-        const float* values = factors_of(factors, s);
+      [](const Window& window, const Tensor& s, const Floats& factors, const Tensor& out) {
         check_window(window, out, s);
-        const py::gil_scoped_release unlocked;
-        sum_unpool(window, s, values, out, threads);
+        return sum_unpool(window, s, factors_of(factors, s), out);
       },
-      "window"_a, "s"_a, "factors"_a, "out"_a, "threads"_a);
+      "window"_a, "s"_a, "factors"_a, "out"_a);
 }
 
 }  // namespace
@@ -269,6 +347,10 @@ PYBIND11_MODULE(_native, m) {
   m.def("isa", [] { return std::string(lrpfast::kernels().name); });
   m.def("available_isas", &lrpfast::available_isas);
   lrpfast::bind_types(m);
-  lrpfast::bind_steps(m);
+  lrpfast::bind_programs(m);
+  lrpfast::bind_epilogues(m);
+  lrpfast::bind_linear_maps(m);
+  lrpfast::bind_elementwise(m);
+  lrpfast::bind_moves(m);
   lrpfast::bind_pools(m);
 }

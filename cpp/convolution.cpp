@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "dispatch.h"
 #include "parallel.h"
@@ -10,14 +12,11 @@
 namespace lrpfast {
 namespace {
 
-int blocks_of(int channels) { return (channels + kBlock - 1) / kBlock; }
-
-// Pixels on a grid of the target, each with a pixel of the source that its taps start from.
-struct Grid {
-  Size3 source_origin, source_step, target_origin, target_step, count;
+// Outputs that the same taps make: positions first, first + step, ... on each axis. The one that lies i steps on starts
+// its taps i source steps into the source.
+struct Phase {
+  Size3 first, step, source_step;
   std::vector<Tap> taps;
-
-  long pixels() const { return static_cast<long>(count[0]) * count[1] * count[2]; }
 };
 
 std::int64_t offset(const Tensor& tensor, int plane, int row, int column) {
@@ -46,187 +45,201 @@ std::vector<Tap> combine(const Tensor& source, const Size3& kernel, const std::v
   return taps;
 }
 
-Grid forward_grid(const Window& window, const Tensor& source, const Tensor& target) {
-  Grid grid{{}, window.strides, {}, {1, 1, 1}, target.size, {}};
+Phase forward_phase(const Window& window, const Tensor& source, const Size3& size) {
+  Phase phase{{}, {1, 1, 1}, window.strides, {}};
   std::vector<AxisTap> axes[3];
   for (int axis = 0; axis < 3; ++axis) {
     for (int k = 0; k < window.kernel[axis]; ++k)
       axes[axis].push_back({k * window.dilations[axis] - window.before[axis], k});
-    check_reach(source, axis, -window.before[axis],
-                (target.size[axis] - 1) * window.strides[axis] + axes[axis].back().start);
+    check_reach(source, axis, -window.before[axis], (size[axis] - 1) * window.strides[axis] + axes[axis].back().start);
   }
-  grid.taps = combine(source, window.kernel, axes);
-  return grid;
+  phase.taps = combine(source, window.kernel, axes);
+  return phase;
 }
 
-// With stride s the adjoint falls into s phases an axis: positions of the target that the same taps reach.
-Grid adjoint_grid(const Window& window, const Tensor& source, const Tensor& target, const Size3& phase) {
-  Grid grid{{}, {1, 1, 1}, phase, window.strides, {}, {}};
+// One of the phases of an adjoint: with stride s there are s of them on an axis.
+Phase adjoint_phase(const Window& window, const Tensor& source, const Size3& size, const Size3& first) {
+  Phase phase{first, window.strides, {1, 1, 1}, {}};
   std::vector<AxisTap> axes[3];
   for (int axis = 0; axis < 3; ++axis) {
-    const int stride = window.strides[axis];
-    grid.count[axis] = (target.size[axis] - phase[axis] + stride - 1) / stride;
+    const int stride = window.strides[axis], count = (size[axis] - first[axis] + stride - 1) / stride;
     for (int k = 0; k < window.kernel[axis]; ++k) {
-      const int start = phase[axis] + window.before[axis] - k * window.dilations[axis];
+      const int start = first[axis] + window.before[axis] - k * window.dilations[axis];
       if (start % stride != 0) continue;
       axes[axis].push_back({start / stride, k});
-      check_reach(source, axis, start / stride, start / stride + grid.count[axis] - 1);
+      check_reach(source, axis, start / stride, start / stride + count - 1);
     }
   }
-  grid.taps = combine(source, window.kernel, axes);
-  return grid;
+  phase.taps = combine(source, window.kernel, axes);
+  return phase;
 }
 
-// Offsets of the pixels [begin, begin + count) of the grid in source and target.
-void list_pixels(const Grid& grid, const Tensor& source, const Tensor& target, long begin, int count,
-                 std::vector<long>& in, std::vector<long>& out) {
-  in.resize(count);
-  out.resize(count);
-  int w = static_cast<int>(begin % grid.count[2]);
-  int h = static_cast<int>(begin / grid.count[2] % grid.count[1]);
-  int d = static_cast<int>(begin / grid.count[2] / grid.count[1]);
-  for (int i = 0; i < count; ++i) {
-    in[i] = offset(source, d * grid.source_step[0], h * grid.source_step[1], w * grid.source_step[2]);
-    out[i] = offset(target, grid.target_origin[0] + d * grid.target_step[0],
-                    grid.target_origin[1] + h * grid.target_step[1], grid.target_origin[2] + w * grid.target_step[2]);
-    if (++w < grid.count[2]) continue;
-    w = 0;
-    if (++h < grid.count[1]) continue;
-    h = 0;
-    ++d;
+std::vector<Phase> adjoint_phases(const Window& window, const Tensor& source, const Size3& size) {
+  std::vector<Phase> phases;
+  Size3 first;
+  for (first[0] = 0; first[0] < std::min(window.strides[0], size[0]); ++first[0])
+    for (first[1] = 0; first[1] < std::min(window.strides[1], size[1]); ++first[1])
+      for (first[2] = 0; first[2] < std::min(window.strides[2], size[2]); ++first[2])
+        phases.push_back(adjoint_phase(window, source, size, first));
+  return phases;
+}
+
+// Outputs of one phase in rows [first, first + rows) of a plane, for some samples: where their taps start in the
+// source, and where they go in memory [sample][row][column][16].
+struct Pixels {
+  std::vector<long> in, out;
+
+  void list(const Phase& phase, const Tensor& source, const Size3& size, int plane, int first, int rows, long samples) {
+    in.clear();
+    out.clear();
+    if (plane % phase.step[0] != phase.first[0]) return;
+    const auto from = [&](int axis, int position) {
+      return (position - phase.first[axis]) / phase.step[axis] * phase.source_step[axis];
+    };
+    for (long n = 0; n < samples; ++n)
+      for (int h = 0; h < rows; ++h) {
+        if ((first + h) % phase.step[1] != phase.first[1]) continue;
+        const std::int64_t line = offset(source, from(0, plane), from(1, first + h), 0) + n * source.sample_stride;
+        const long target = (n * rows + h) * size[2];
+        for (int w = phase.first[2]; w < size[2]; w += phase.step[2]) {
+          in.push_back(static_cast<long>(line + static_cast<std::int64_t>(from(2, w)) * kBlock));
+          out.push_back((target + w) * kBlock);
+        }
+      }
   }
-}
+};
 
-// A task is a panel of weights at a chunk of pixels of a sample. Chunks are as long as their input fits the second
-// level cache beside a panel. Small weights stay in the cache while the chunks go by, so panels vary fastest; large
-// ones are streamed, so all chunks use a panel before the next one comes.
-void run(const PackedWeights& weights, const Grid& grid, const Tensor& source, const Tensor& target, const float* bias,
-         bool accumulate, int threads) {
-  constexpr long kChunkFloats = 48 * 1024;
-  constexpr std::int64_t kCachedFloats = 160 * 1024;
-  const KernelTable& table = kernels();
-  const int depth = weights.depthwise ? kBlock : weights.panels[0].input_blocks * kBlock;
-  const long length = std::max<long>(96, kChunkFloats / depth);
-  const long chunks = (grid.pixels() + length - 1) / length;
-  const long panels = weights.depthwise ? target.blocks : static_cast<long>(weights.panels.size());
-  const bool panels_first = weights.floats() <= kCachedFloats;
-  const double passes =
-      weights.depthwise ? target.blocks : static_cast<double>(weights.floats()) / kBlock / weights.taps;
-  const double work =
-      passes * static_cast<double>(grid.taps.size()) * static_cast<double>(grid.pixels()) * target.samples;
-  parallel_for(threads, target.samples * chunks * panels, work, [&](long task) {
-    const long panel = panels_first ? task % panels : task / (chunks * target.samples);
-    const long place = panels_first ? task / panels : task % (chunks * target.samples);
-    const long sample = place / chunks, begin = place % chunks * length;
-    const int count = static_cast<int>(std::min(length, grid.pixels() - begin));
-    thread_local std::vector<long> in, out;
-    list_pixels(grid, source, target, begin, count, in, out);
-    const Tap* taps = grid.taps.data();
-    const int tap_count = static_cast<int>(grid.taps.size());
-    if (weights.depthwise) {
-      table.depthwise({source.at(sample, panel), taps, tap_count, weights.data() + panel * weights.taps * kBlock,
-                       bias ? bias + panel * kBlock : nullptr, accumulate, target.at(sample, panel), in.data(),
-                       out.data(), count});
+// How the work is cut into tasks: panels of output blocks, groups of samples, and rows of a plane.
+//
+// A task's input should stay in the second level cache beside a panel of weights, its outputs in the first level until
+// the epilogue has taken them; and there should be several tasks for the threads of a small map. Small maps take
+// several samples together, so that weights are read once for all of them. None of this touches the order of a sum.
+struct Division {
+  long samples_together, sample_groups;
+  int panels, planes, rows, chunks;  // rows of a chunk, chunks of a plane
+  bool panels_first;                 // panels vary fastest: for weights that stay in the cache
+
+  Division(const PackedWeights& weights, const Epilogue& epilogue) {
+    constexpr int kChunkFloats = 48 * 1024;
+    constexpr std::int64_t kCachedFloats = 160 * 1024;
+    const bool dense = weights.form == Form::dense;
+    const int depth = dense ? weights.panels[0].input_blocks * kBlock : kBlock;
+    const int height = epilogue.size[1], width = epilogue.size[2], step = epilogue.row_step;
+    const int pixels = std::clamp(kChunkFloats / depth, 96, 256);
+    chunks = std::max(1, height * width / pixels);
+    if (chunks == 1 && height * width >= 48) chunks = 2;
+    rows = ((height + chunks - 1) / chunks + step - 1) / step * step;
+    chunks = (height + rows - 1) / rows;
+    planes = epilogue.size[0];
+    const long of_sample = static_cast<long>(planes) * height * width;
+    samples_together = chunks * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
+    sample_groups = (epilogue.maps + samples_together - 1) / samples_together;
+    panels = dense ? static_cast<int>(weights.panels.size()) : epilogue.blocks();
+    panels_first = weights.floats() <= kCachedFloats;
+  }
+  long places() const { return sample_groups * planes * chunks; }
+};
+
+class Convolution {
+ public:
+  Convolution(std::shared_ptr<const PackedWeights> weights, const Window& window, const Tensor& source,
+              std::shared_ptr<Epilogue> epilogue)
+      : weights_(std::move(weights)),
+        source_(source.borrowed()),
+        epilogue_(std::move(epilogue)),
+        phases_(weights_->adjoint ? adjoint_phases(window, source, epilogue_->size)
+                                  : std::vector<Phase>{forward_phase(window, source, epilogue_->size)}),
+        division_(*weights_, *epilogue_) {}
+
+  long tasks() const { return division_.places() * division_.panels; }
+  // Multiply-adds of vectors.
+  double work() const {
+    double taps = 0, phases = static_cast<double>(phases_.size());
+    for (const Phase& phase : phases_) taps += static_cast<double>(phase.taps.size()) / phases;
+    const double pixels = static_cast<double>(epilogue_->size[0]) * epilogue_->size[1] * epilogue_->size[2];
+    const double passes = static_cast<double>(weights_->floats()) / kBlock / weights_->taps;
+    return passes * taps * pixels * epilogue_->maps;
+  }
+
+  void run(long task) const {
+    const long places = division_.places();
+    const int panel = static_cast<int>(division_.panels_first ? task % division_.panels : task / places);
+    const long place = division_.panels_first ? task / division_.panels : task % places;
+    const int chunk = static_cast<int>(place % division_.chunks);
+    const int plane = static_cast<int>(place / division_.chunks % division_.planes);
+    const long sample = place / division_.chunks / division_.planes * division_.samples_together;
+    const long samples = std::min<long>(division_.samples_together, epilogue_->maps - sample);
+    const int first = chunk * division_.rows, rows = std::min(division_.rows, epilogue_->size[1] - first);
+    const long map = static_cast<long>(rows) * epilogue_->size[2] * kBlock;
+    const bool dense = weights_->form == Form::dense;
+    const int first_block = dense ? weights_->panels[panel].first_output_block : panel;
+    const int blocks = dense ? weights_->panels[panel].output_blocks : 1;
+    float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
+    thread_local Pixels pixels;
+    for (const Phase& phase : phases_) {
+      pixels.list(phase, source_, epilogue_->size, plane, first, rows, samples);
+      if (!pixels.in.empty()) compute(panel, sample, phase, pixels, values, samples * map);
+    }
+    for (int b = 0; b < blocks; ++b)
+      for (long n = 0; n < samples; ++n)
+        epilogue_->take({sample + n, first_block + b, plane, first, rows, values + (b * samples + n) * map,
+                         static_cast<long>(epilogue_->size[2]) * kBlock});
+  }
+
+ private:
+  enum Drawer { kOutputs = 4 };
+
+  void compute(int panel, long sample, const Phase& phase, const Pixels& pixels, float* values, long block) const {
+    const Tap* taps = phase.taps.data();
+    const int tap_count = static_cast<int>(phase.taps.size()), count = static_cast<int>(pixels.in.size());
+    if (weights_->form == Form::narrow) {
+      kernels().narrow({source_.at(sample, 0), static_cast<long>(source_.block_stride), source_.blocks, taps, tap_count,
+                        weights_->taps, weights_->data(), weights_->target_channels, values, pixels.in.data(),
+                        pixels.out.data(), count});
       return;
     }
-    const PackedWeights::Panel& p = weights.panels[panel];
-    table.convolve({source.at(sample, p.first_input_block), static_cast<long>(source.block_stride), p.input_blocks,
-                    p.last_channels, taps, tap_count, weights.taps, weights.data() + p.offset, p.output_blocks,
-                    bias ? bias + p.first_output_block * kBlock : nullptr, accumulate,
-                    target.at(sample, p.first_output_block), static_cast<long>(target.block_stride), in.data(),
-                    out.data(), count});
-  });
-}
+    if (weights_->form == Form::depthwise) {
+      const float* of_block = weights_->data() + static_cast<std::int64_t>(panel) * weights_->taps * kBlock;
+      kernels().depthwise(
+          {source_.at(sample, panel), taps, tap_count, of_block, values, pixels.in.data(), pixels.out.data(), count});
+      return;
+    }
+    const PackedWeights::Panel& p = weights_->panels[panel];
+    kernels().convolve({source_.at(sample, p.first_input_block), static_cast<long>(source_.block_stride),
+                        p.input_blocks, p.last_channels, taps, tap_count, weights_->taps, weights_->data() + p.offset,
+                        p.output_blocks, values, block, pixels.in.data(), pixels.out.data(), count});
+  }
+
+  const std::shared_ptr<const PackedWeights> weights_;
+  const Tensor source_;
+  const std::shared_ptr<Epilogue> epilogue_;
+  const std::vector<Phase> phases_;
+  const Division division_;
+};
 
 }  // namespace
 
-PackedWeights::PackedWeights(const float* weights, int outputs, int inputs_per_group, int taps_, int groups,
-                             bool adjoint_)
-    : taps(taps_), adjoint(adjoint_) {
-  if (outputs < 1 || inputs_per_group < 1 || taps < 1 || groups < 1 || outputs % groups != 0)
-    throw std::invalid_argument("weights whose channels do not divide into their groups");
-  const int inputs = inputs_per_group * groups;
-  source_channels = adjoint ? outputs : inputs;
-  target_channels = adjoint ? inputs : outputs;
-  depthwise = groups > 1 && inputs == groups && outputs == groups;
-  if (depthwise)
-    pack_depthwise(weights);
-  else
-    pack_panels(weights, outputs, inputs_per_group, groups);
-}
-
-void PackedWeights::pack_depthwise(const float* weights) {
-  floats_ = static_cast<std::int64_t>(blocks_of(target_channels)) * taps * kBlock;
-  memory_ = pool_.take(floats_);
-  for (int block = 0; block < blocks_of(target_channels); ++block)
-    for (int tap = 0; tap < taps; ++tap)
-      for (int lane = 0; lane < kBlock; ++lane) {
-        const int channel = block * kBlock + lane;
-        memory_.get()[(static_cast<std::int64_t>(block) * taps + tap) * kBlock + lane] =
-            channel < target_channels ? weights[static_cast<std::int64_t>(channel) * taps + tap] : 0.0f;
-      }
-}
-
-void PackedWeights::pack_panels(const float* weights, int outputs, int inputs_per_group, int groups) {
-  const int target_group = target_channels / groups, source_group = source_channels / groups;
-  const int blocks = blocks_of(target_channels);
-  // Narrow panels for groups, so that a panel does not multiply by the zeros between them.
-  const int widest = groups == 1 ? kernels().max_panel : std::clamp(target_group / kBlock, 1, kernels().max_panel);
-  const int count = (blocks + widest - 1) / widest;
-  for (int i = 0; i < count; ++i) {
-    const int begin = static_cast<int>(static_cast<std::int64_t>(blocks) * i / count);
-    const int end = static_cast<int>(static_cast<std::int64_t>(blocks) * (i + 1) / count);
-    const int first_group = begin * kBlock / target_group;
-    const int last_group = (std::min(end * kBlock, target_channels) - 1) / target_group;
-    const int first_source = first_group * source_group, past_source = (last_group + 1) * source_group;
-    const int first_block = first_source / kBlock, input_blocks = blocks_of(past_source) - first_block;
-    const int last_channels = past_source - (first_block + input_blocks - 1) * kBlock;
-    panels.push_back({begin, end - begin, first_block, input_blocks, last_channels, floats_});
-    const std::int64_t channels = (input_blocks - 1) * kBlock + last_channels;
-    floats_ += channels * taps * (end - begin) * kBlock;
-  }
-  memory_ = pool_.take(floats_);
-  float* packed = memory_.get();
-  for (const Panel& panel : panels)
-    for (int block = 0; block < panel.input_blocks; ++block) {
-      const int channels = block + 1 < panel.input_blocks ? kBlock : panel.last_channels;
-      for (int tap = 0; tap < taps; ++tap)
-        for (int k = 0; k < channels; ++k)
-          for (int lane = 0; lane < panel.output_blocks * kBlock; ++lane) {
-            const int source = (panel.first_input_block + block) * kBlock + k;
-            const int target = panel.first_output_block * kBlock + lane;
-            const bool linked = target < target_channels && source / source_group == target / target_group;
-            const int output = adjoint ? source : target, input = adjoint ? target : source;
-            *packed++ =
-                linked
-                    ? weights[(static_cast<std::int64_t>(output) * inputs_per_group + input % inputs_per_group) * taps +
-                              tap]
-                    : 0.0f;
-          }
-    }
-  (void)outputs;
-}
-
-void convolve(const PackedWeights& weights, const Window& window, const Tensor& source, const Tensor& target,
-              const float* bias, bool accumulate, int threads) {
+Step convolve(std::shared_ptr<const PackedWeights> weights, const Window& window, const Tensor& source,
+              std::shared_ptr<Epilogue> epilogue) {
   const std::int64_t taps = static_cast<std::int64_t>(window.kernel[0]) * window.kernel[1] * window.kernel[2];
-  if (source.channels != weights.source_channels || target.channels != weights.target_channels ||
-      source.samples != target.samples || taps != weights.taps)
-    throw std::invalid_argument("convolve: weights from " + std::to_string(weights.source_channels) + " to " +
-                                std::to_string(weights.target_channels) + " channels, but maps with " +
-                                std::to_string(source.channels) + " and " + std::to_string(target.channels));
+  if (taps != weights->taps)
+    throw std::invalid_argument("convolve: a window of " + std::to_string(taps) + " taps, but weights of " +
+                                std::to_string(weights->taps));
+  if (source.samples != epilogue->maps)
+    throw std::invalid_argument("convolve: " + std::to_string(source.samples) + " samples, but " +
+                                std::to_string(epilogue->maps) + " are wanted");
+  if (source.channels != weights->source_channels || epilogue->channels != weights->target_channels)
+    throw std::invalid_argument("convolve: weights from " + std::to_string(weights->source_channels) + " to " +
+                                std::to_string(weights->target_channels) + " channels, but maps with " +
+                                std::to_string(source.channels) + " and " + std::to_string(epilogue->channels));
+  if (epilogue->writes_to(source)) throw std::invalid_argument("convolve: one tensor cannot be both source and target");
   for (int axis = 0; axis < 3; ++axis)
     if (window.kernel[axis] < 1 || window.strides[axis] < 1 || window.dilations[axis] < 1)
       throw std::invalid_argument("convolve: kernel, strides and dilations must be 1 or more");
-  if (!weights.adjoint) {
-    run(weights, forward_grid(window, source, target), source, target, bias, accumulate, threads);
-    return;
-  }
-  Size3 phase;
-  for (phase[0] = 0; phase[0] < std::min(window.strides[0], target.size[0]); ++phase[0])
-    for (phase[1] = 0; phase[1] < std::min(window.strides[1], target.size[1]); ++phase[1])
-      for (phase[2] = 0; phase[2] < std::min(window.strides[2], target.size[2]); ++phase[2])
-        run(weights, adjoint_grid(window, source, target, phase), source, target, bias, accumulate, threads);
+  const auto convolution = std::make_shared<const Convolution>(std::move(weights), window, source, std::move(epilogue));
+  return Step([convolution](int threads) {
+    parallel_for(threads, convolution->tasks(), convolution->work(), [&](long task) { convolution->run(task); });
+  });
 }
 
 }  // namespace lrpfast

@@ -1,140 +1,204 @@
 #include "elementwise.h"
 
+#include <algorithm>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "dispatch.h"
+#include "epilogue.h"
 #include "parallel.h"
 
 namespace lrpfast {
 namespace {
+
+enum Drawer { kQuotients = 2, kSums = 3 };
 
 void check(const Tensor& operand, const Tensor& result) {
   if (operand.size != result.size || operand.channels != result.channels || result.samples % operand.samples != 0)
     throw std::invalid_argument("elementwise step on maps that do not fit each other");
 }
 
-// One operand at one block of one sample of the result.
-struct Map {
-  const Tensor* tensor;
+// Some rows of one block of one sample of the result, short enough to stay in the cache, and for sums in float.
+struct Part {
   std::int64_t sample, block;
+  int plane, first;
+  Area area;
 
-  float* row(int plane, int line) const { return tensor ? tensor->row(sample, block, plane, line) : nullptr; }
+  In in(const Tensor* operand, const Tensor& result) const {
+    if (operand == nullptr) return {nullptr, 0};
+    const std::int64_t n = sample / (result.samples / operand->samples);
+    return {operand->row(n, block, plane, first), static_cast<long>(operand->row_stride)};
+  }
+  Out out(const Tensor& result) const {
+    return {result.row(sample, block, plane, first), static_cast<long>(result.row_stride)};
+  }
 };
 
-Map map_of(const Tensor* operand, const Tensor& result, std::int64_t sample, std::int64_t block) {
-  return {operand, operand ? sample / (result.samples / operand->samples) : 0, block};
+int rows_of_part(const Tensor& result) { return std::clamp(256 / result.size[2], 1, result.size[1]); }
+
+long parts_of_plane(const Tensor& result) {
+  const int rows = rows_of_part(result);
+  return (result.size[1] + rows - 1) / rows;
 }
 
-// Calls f(sample, block) for every map of the result, in parallel.
+long parts_of(const Tensor& result) {
+  return static_cast<long>(result.samples) * result.blocks * result.size[0] * parts_of_plane(result);
+}
+
+// Calls f(part, index) for every part of the result, in parallel; as many for each sample.
 template <class F>
-void for_maps(const Tensor& result, int threads, const F& f) {
-  parallel_for(threads, static_cast<long>(result.samples) * result.blocks, 2 * result.vectors(),
-               [&](long map) { f(map / result.blocks, map % result.blocks); });
+void for_parts(const Tensor& result, int operands, int threads, const F& f) {
+  const int rows = rows_of_part(result);
+  const long chunks = parts_of_plane(result);
+  parallel_for(threads, parts_of(result), operands * result.vectors(), [&](long index) {
+    const long plane = index / chunks, map = plane / result.size[0];
+    const int first = static_cast<int>(index % chunks) * rows;
+    const Area area{std::min(rows, result.size[1] - first), static_cast<long>(result.size[2]) * kBlock};
+    f(Part{map / result.blocks, map % result.blocks, static_cast<int>(plane % result.size[0]), first, area}, index);
+  });
 }
 
-// Calls f(row of the result, row of each operand, floats) for every row; an operand may be null.
-template <class F, class... Operands>
-void for_rows(const Tensor& result, int threads, const F& f, const Operands*... operands) {
-  ((operands ? check(*operands, result) : void()), ...);
-  const long count = static_cast<long>(result.size[2]) * kBlock;
-  for_maps(result, threads, [&](std::int64_t sample, std::int64_t block) {
-    for (int d = 0; d < result.size[0]; ++d)
-      for (int h = 0; h < result.size[1]; ++h)
-        f(result.row(sample, block, d, h), map_of(operands, result, sample, block).row(d, h)..., count);
-  });
+std::optional<Tensor> borrowed(const Tensor* tensor) {
+  if (tensor == nullptr) return std::nullopt;
+  return tensor->borrowed();
+}
+
+const Tensor* address(const std::optional<Tensor>& tensor) { return tensor ? &*tensor : nullptr; }
+
+// Totals of `columns` figures over the parts of each sample.
+void total(const std::vector<double>& parts, int samples, int columns, double* to, int row) {
+  const std::size_t each = parts.size() / samples;
+  for (int n = 0; n < samples; ++n) std::fill_n(to + static_cast<std::ptrdiff_t>(n) * row, columns, 0.0);
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    to[static_cast<std::ptrdiff_t>(i / each) * row + static_cast<std::ptrdiff_t>(i % columns)] += parts[i];
 }
 
 }  // namespace
 
-void activate(const FunctionParameters& function, const Tensor& x, const Tensor* slope, const Tensor& y, int threads) {
-  const KernelTable& table = kernels();
-  for_rows(
-      y, threads,
-      [&](float* out, const float* in, const float* slopes, long count) {
-        table.activate(function, in, slopes, out, count);
-      },
-      &x, slope);
-}
-
-void activation_relevance(ActivationRule rule, const FunctionParameters& function, const Tensor& x, const Tensor* slope,
-                          const Tensor& r, const Tensor& out, int threads) {
-  const KernelTable& table = kernels();
-  for_rows(
-      out, threads,
-      [&](float* target, const float* in, const float* slopes, const float* received, long count) {
-        table.activation_relevance(rule, function, in, slopes, received, target, count);
-      },
-      &x, slope, &r);
-}
-
-void part(float positive, float negative, const Tensor& x, const Tensor& y, int threads) {
-  const KernelTable& table = kernels();
-  for_rows(
-      y, threads, [&](float* out, const float* in, long count) { table.part(positive, negative, in, out, count); }, &x);
-}
-
-std::vector<QuotientSums> quotient(const Quotient& q, const Tensor& s, int threads) {
-  check(*q.r, s);
-  check(*q.z, s);
-  if (q.own) check(*q.own, s);
-  const KernelTable& table = kernels();
-  std::vector<QuotientSums> totals(static_cast<std::size_t>(s.samples) * s.blocks);
-  for_maps(s, threads, [&](std::int64_t sample, std::int64_t block) {
-    const Map r = map_of(q.r, s, sample, block), z = map_of(q.z, s, sample, block);
-    const Map own = map_of(q.own, s, sample, block);
-    const float* bias = q.bias ? q.bias + block * kBlock : nullptr;
-    QuotientSums& total = totals[sample * s.blocks + block];
-    for (int d = 0; d < s.size[0]; ++d)
-      for (int h = 0; h < s.size[1]; ++h)
-        table.quotient(
-            {r.row(d, h), z.row(d, h), own.row(d, h), bias, q.gate, q.share, q.stabilizer, s.row(sample, block, d, h)},
-            total, static_cast<long>(s.size[2]) * kBlock);
+Step activation_relevance(ActivationRule rule, const FunctionParameters& function, const Tensor& x, const Tensor* slope,
+                          const Tensor& r, const Tensor& out) {
+  check(x, out);
+  check(r, out);
+  if (slope) check(*slope, out);
+  return Step([=, x = x.borrowed(), slope = borrowed(slope), r = r.borrowed(), out = out.borrowed()](int threads) {
+    for_parts(out, 3, threads, [&](const Part& part, long) {
+      kernels().activation_relevance(rule, function, part.in(&x, out), part.in(address(slope), out), part.in(&r, out),
+                                     part.out(out), part.area);
+    });
   });
-  return totals;
 }
 
-void contribute(float positive, float negative, float sign, const Tensor& a, const Tensor& c, bool accumulate,
-                const Tensor& out, int threads) {
-  const KernelTable& table = kernels();
-  for_rows(
-      out, threads,
-      [&](float* target, const float* taken, const float* spread, long count) {
-        table.contribute(positive, negative, sign, taken, spread, accumulate, target, count);
-      },
-      &a, &c);
-}
-
-void affine(const Tensor& x, const Tensor* scale, const Tensor* shift, const Tensor& y, int threads) {
-  const KernelTable& table = kernels();
-  for_rows(
-      y, threads,
-      [&](float* out, const float* in, const float* scales, const float* shifts, long count) {
-        table.affine(in, scales, shifts, out, count);
-      },
-      &x, scale, shift);
-}
-
-void add(const Tensor& x, const Tensor& y, const Tensor& out, int threads) {
-  const KernelTable& table = kernels();
-  for_rows(
-      out, threads,
-      [&](float* target, const float* left, const float* right, long count) { table.add(left, right, target, count); },
-      &x, &y);
-}
-
-std::vector<double> sums(const Tensor& x, int threads) {
-  const KernelTable& table = kernels();
-  std::vector<double> maps(static_cast<std::size_t>(x.samples) * x.blocks);
-  for_maps(x, threads, [&](std::int64_t sample, std::int64_t block) {
-    double total = 0;
-    for (int d = 0; d < x.size[0]; ++d)
-      for (int h = 0; h < x.size[1]; ++h)
-        total += table.sum(x.row(sample, block, d, h), static_cast<long>(x.size[2]) * kBlock);
-    maps[sample * x.blocks + block] = total;
+Step part(float positive, float negative, const Tensor& x, const Tensor& y) {
+  check(x, y);
+  return Step([=, x = x.borrowed(), y = y.borrowed()](int threads) {
+    for_parts(y, 2, threads, [&](const Part& part, long) {
+      kernels().part(positive, negative, part.in(&x, y), part.out(y), part.area);
+    });
   });
-  std::vector<double> totals(x.samples);
-  for (std::size_t i = 0; i < maps.size(); ++i) totals[i / x.blocks] += maps[i];
-  return totals;
 }
+
+Step affine(const Tensor& x, const Tensor* scale, const Tensor* shift, const Tensor& y) {
+  check(x, y);
+  if (scale) check(*scale, y);
+  if (shift) check(*shift, y);
+  return Step([x = x.borrowed(), scale = borrowed(scale), shift = borrowed(shift), y = y.borrowed()](int threads) {
+    for_parts(y, 3, threads, [&](const Part& part, long) {
+      kernels().affine(part.in(&x, y), part.in(address(scale), y), part.in(address(shift), y), part.out(y), part.area);
+    });
+  });
+}
+
+Step add(const Tensor& x, const Tensor& y, const Tensor& out) {
+  check(x, out);
+  check(y, out);
+  return Step([x = x.borrowed(), y = y.borrowed(), out = out.borrowed()](int threads) {
+    for_parts(out, 3, threads, [&](const Part& part, long) {
+      kernels().add(part.in(&x, out), part.in(&y, out), part.out(out), part.area);
+    });
+  });
+}
+
+Step activate_sum(const std::vector<Tensor>& xs_, const FunctionParameters& function, const Tensor& y) {
+  if (xs_.empty()) throw std::invalid_argument("a sum of nothing");
+  std::vector<Tensor> xs;
+  for (const Tensor& x : xs_) {
+    check(x, y);
+    xs.push_back(x.borrowed());
+  }
+  return Step([xs = std::move(xs), function, y = y.borrowed()](int threads) {
+    for_parts(y, static_cast<int>(xs.size()) + 1, threads, [&](const Part& part, long) {
+      float* memory = scratch(kSums, part.area.rows * part.area.floats);
+      const Out total{memory, part.area.floats};
+      In sum = part.in(&xs[0], y);
+      for (std::size_t i = 1; i < xs.size(); ++i) {
+        kernels().add(sum, part.in(&xs[i], y), total, part.area);
+        sum = {memory, part.area.floats};
+      }
+      kernels().activate(function, nullptr, sum, {nullptr, 0}, part.out(y), part.area);
+    });
+  });
+}
+
+Step sum_channels(const Tensor& x, const Tensor& y) {
+  if (x.size != y.size || x.samples != y.samples || y.channels != 1)
+    throw std::invalid_argument("sum_channels: the result must have one channel, and the size of the map");
+  return Step([x = x.borrowed(), y = y.borrowed()](int threads) {
+    for_parts(y, x.blocks, threads, [&](const Part& part, long) {
+      const In in{x.row(part.sample, 0, part.plane, part.first), static_cast<long>(x.row_stride)};
+      kernels().sum_channels(in, static_cast<long>(x.block_stride), x.blocks, part.out(y), part.area);
+    });
+  });
+}
+
+Sum::Sum(const Tensor& x) : x_(x.borrowed()), parts_(parts_of(x)) {}
+
+void Sum::run(int threads) {
+  for_parts(x_, 1, threads,
+            [&](const Part& part, long index) { parts_[index] = kernels().sum(part.in(&x_, x_), part.area); });
+}
+
+void Sum::write(double* to, int row) const { total(parts_, samples(), columns(), to, row); }
+
+ShareOut::ShareOut(const Tensor& r, const Tensor& z, float share, float stabilizer, const std::vector<Branch>& branches)
+    : r_(r.borrowed()), z_(z.borrowed()), share_(share), stabilizer_(stabilizer) {
+  check(z, r);
+  for (const Branch& branch : branches) {
+    check(branch.a, r);
+    check(branch.out, r);
+    if (branch.out.samples != r.samples) throw std::invalid_argument("share_out: a result with too few samples");
+    branches_.push_back({branch.a.borrowed(), branch.out.borrowed(), branch.accumulate});
+  }
+  parts_.resize(parts_of(r) * columns());
+}
+
+void ShareOut::run(int threads) {
+  const int figures = columns();
+  for_parts(r_, 2 + 2 * static_cast<int>(branches_.size()), threads, [&](const Part& part, long index) {
+    float* memory = scratch(kQuotients, part.area.rows * part.area.floats);
+    QuotientTask task{};
+    task.r = part.in(&r_, r_);
+    task.values = part.in(&z_, r_);
+    task.share = share_;
+    task.stabilizer = stabilizer_;
+    task.s = {memory, part.area.floats};
+    QuotientSums sums{};
+    kernels().quotient(task, sums, part.area);
+    double* found = parts_.data() + index * figures;
+    found[0] = sums.received;
+    found[1] = sums.stabilizer;
+    found[2] = sums.quotients;
+    for (std::size_t b = 0; b < branches_.size(); ++b)
+      found[3 + b] = kernels().contribute({1,
+                                           1,
+                                           part.in(&branches_[b].a, r_),
+                                           {memory, part.area.floats},
+                                           branches_[b].accumulate,
+                                           part.out(branches_[b].out)},
+                                          part.area);
+  });
+}
+
+void ShareOut::write(double* to, int row) const { total(parts_, samples(), columns(), to, row); }
 
 }  // namespace lrpfast

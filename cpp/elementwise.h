@@ -1,5 +1,6 @@
-// Elementwise steps on tensors. An operand with fewer samples than the result is used again for each of them: sample i
-// of the result meets sample i / (ratio of the counts), so one sample serves all, and N serve N * T explanations.
+// Elementwise steps on whole tensors. An operand with fewer samples than the result is used again for each of them:
+// sample i of the result meets sample i / (ratio of the counts), so one sample serves all, and N serve N * T
+// explanations.
 #pragma once
 
 #include <vector>
@@ -9,26 +10,53 @@
 
 namespace lrpfast {
 
-void activate(const FunctionParameters& function, const Tensor& x, const Tensor* slope, const Tensor& y, int threads);
-void activation_relevance(ActivationRule rule, const FunctionParameters& function, const Tensor& x, const Tensor* slope,
-                          const Tensor& r, const Tensor& out, int threads);
-void part(float positive, float negative, const Tensor& x, const Tensor& y, int threads);
+Step activation_relevance(ActivationRule rule, const FunctionParameters& function, const Tensor& x, const Tensor* slope,
+                          const Tensor& r, const Tensor& out);
+Step part(float positive, float negative, const Tensor& x, const Tensor& y);
+Step affine(const Tensor& x, const Tensor* scale, const Tensor* shift, const Tensor& y);
+Step add(const Tensor& x, const Tensor& y, const Tensor& out);
 
-// s = share * gate(own) * r / stab(z), and what the audit needs: for each sample and block its sums.
-struct Quotient {
-  const Tensor *r, *z, *own;
-  const float* bias;  // s.blocks * 16 floats, or null
-  Gate gate;
-  float share, stabilizer;
-};
-std::vector<QuotientSums> quotient(const Quotient& task, const Tensor& s, int threads);
+// y = function(sum of xs)
+Step activate_sum(const std::vector<Tensor>& xs, const FunctionParameters& function, const Tensor& y);
 
-void contribute(float positive, float negative, float sign, const Tensor& a, const Tensor& c, bool accumulate,
-                const Tensor& out, int threads);
-void affine(const Tensor& x, const Tensor* scale, const Tensor* shift, const Tensor& y, int threads);
-void add(const Tensor& x, const Tensor& y, const Tensor& out, int threads);
+// y = the sum over all channels of x, as the only channel
+Step sum_channels(const Tensor& x, const Tensor& y);
 
 // Sum of each sample, always in the same order.
-std::vector<double> sums(const Tensor& x, int threads);
+class Sum : public Figures {
+ public:
+  explicit Sum(const Tensor& x);
+  int samples() const override { return x_.samples; }
+  int columns() const override { return 1; }
+  void write(double* to, int row) const override;
+  void run(int threads);
+
+ private:
+  const Tensor x_;
+  std::vector<double> parts_;
+};
+
+// One branch of a sum on the way back: what it brought, and where its relevance goes.
+struct Branch {
+  Tensor a, out;
+  bool accumulate;
+};
+
+// out (+)= a * share * r / stab(z) for every branch. For each sample of r: received, absorbed by the stabilizer,
+// handled, and what each branch got.
+class ShareOut : public Figures {
+ public:
+  ShareOut(const Tensor& r, const Tensor& z, float share, float stabilizer, const std::vector<Branch>& branches);
+  int samples() const override { return r_.samples; }
+  int columns() const override { return 3 + static_cast<int>(branches_.size()); }
+  void write(double* to, int row) const override;
+  void run(int threads);
+
+ private:
+  const Tensor r_, z_;
+  const float share_, stabilizer_;
+  std::vector<Branch> branches_;
+  std::vector<double> parts_;
+};
 
 }  // namespace lrpfast

@@ -47,50 +47,58 @@ void for_window_rows(const Window& window, const Tensor& map, const Tensor& wind
   });
 }
 
+void clear(const Tensor& out, int threads) { fill(out, 0).run(threads); }
+
 std::int64_t first_window(const Tensor& windows, int plane, int row) {
   return (static_cast<std::int64_t>(plane) * windows.size[1] + row) * windows.size[2];
 }
 
 }  // namespace
 
-void max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners, int threads) {
+Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners) {
   check(x, y);
   check(x, winners);
   if (y.size != winners.size) throw std::invalid_argument("max_pool: winners of another size than values");
-  const KernelTable& table = kernels();
-  for_window_rows(window, x, y, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
-    table.max_pool(task, y.row(sample, block, d, h), reinterpret_cast<std::int32_t*>(winners.row(sample, block, d, h)));
+  return Step([window, x = x.borrowed(), y = y.borrowed(), winners = winners.borrowed()](int threads) {
+    for_window_rows(window, x, y, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+      kernels().max_pool(task, y.row(sample, block, d, h),
+                         reinterpret_cast<std::int32_t*>(winners.row(sample, block, d, h)));
+    });
   });
 }
 
-void max_unpool(const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out, int threads) {
+Step max_unpool(const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out) {
   check(out, r);
   if (r.size != winners.size || r.channels != winners.channels || r.samples % winners.samples != 0)
     throw std::invalid_argument("max_unpool: winners do not fit the relevance");
-  const KernelTable& table = kernels();
-  const int explanations = r.samples / winners.samples;
-  out.fill(0, threads);
-  for_window_rows(window, out, r, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
-    const float* won = winners.row(sample / explanations, block, d, h);
-    table.max_unpool(task, r.row(sample, block, d, h), reinterpret_cast<const std::int32_t*>(won),
-                     out.at(sample, block));
+  return Step([window, r = r.borrowed(), winners = winners.borrowed(), out = out.borrowed()](int threads) {
+    const int explanations = r.samples / winners.samples;
+    clear(out, threads);
+    for_window_rows(window, out, r, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+      const float* won = winners.row(sample / explanations, block, d, h);
+      kernels().max_unpool(task, r.row(sample, block, d, h), reinterpret_cast<const std::int32_t*>(won),
+                           out.at(sample, block));
+    });
   });
 }
 
-void sum_pool(const Window& window, const Tensor& x, const float* factors, const Tensor& y, int threads) {
+Step sum_pool(const Window& window, const Tensor& x, const std::vector<float>& factors, const Tensor& y) {
   check(x, y);
-  const KernelTable& table = kernels();
-  for_window_rows(window, x, y, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
-    table.sum_pool(task, factors + first_window(y, d, h), y.row(sample, block, d, h));
+  return Step([window, x = x.borrowed(), factors, y = y.borrowed()](int threads) {
+    for_window_rows(window, x, y, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+      kernels().sum_pool(task, factors.data() + first_window(y, d, h), y.row(sample, block, d, h));
+    });
   });
 }
 
-void sum_unpool(const Window& window, const Tensor& s, const float* factors, const Tensor& out, int threads) {
+Step sum_unpool(const Window& window, const Tensor& s, const std::vector<float>& factors, const Tensor& out) {
   check(out, s);
-  const KernelTable& table = kernels();
-  out.fill(0, threads);
-  for_window_rows(window, out, s, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
-    table.sum_unpool(task, factors + first_window(s, d, h), s.row(sample, block, d, h), out.at(sample, block));
+  return Step([window, s = s.borrowed(), factors, out = out.borrowed()](int threads) {
+    clear(out, threads);
+    for_window_rows(window, out, s, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+      kernels().sum_unpool(task, factors.data() + first_window(s, d, h), s.row(sample, block, d, h),
+                           out.at(sample, block));
+    });
   });
 }
 

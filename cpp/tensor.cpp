@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <limits>
 #include <map>
 #include <mutex>
 #include <new>
 #include <stdexcept>
+#include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -16,34 +20,47 @@ namespace lrpfast {
 
 struct Pool::Shelf {
   std::mutex mutex;
-  std::map<std::size_t, std::vector<float*>> free;
+  std::multimap<std::size_t, float*> free;  // by floats
+  std::vector<float*> all;
+  std::size_t floats = 0;
 
   ~Shelf() {
-    for (auto& [floats, blocks] : free)
-      for (float* block : blocks) std::free(block);
+    for (float* block : all) std::free(block);
   }
 };
 
 Pool::Pool() : shelf_(std::make_shared<Shelf>()) {}
 
-std::shared_ptr<float> Pool::take(std::size_t floats) {
+std::size_t Pool::bytes() const {
+  const std::lock_guard<std::mutex> lock(shelf_->mutex);
+  return shelf_->floats * sizeof(float);
+}
+
+Pool::Memory Pool::take(std::size_t floats) {
   constexpr std::size_t kAlign = 64;
-  const std::size_t bytes = (floats * sizeof(float) + kAlign - 1) / kAlign * kAlign;
+  floats = (floats + kBlock - 1) / kBlock * kBlock;
+  const std::lock_guard<std::mutex> lock(shelf_->mutex);
   float* block = nullptr;
-  {
-    const std::lock_guard<std::mutex> lock(shelf_->mutex);
-    auto found = shelf_->free.find(bytes);
-    if (found != shelf_->free.end() && !found->second.empty()) {
-      block = found->second.back();
-      found->second.pop_back();
-    }
+  std::size_t size = floats;
+  const auto found = shelf_->free.lower_bound(floats);  // the smallest that will do
+  if (found != shelf_->free.end()) {
+    std::tie(size, block) = *found;
+    shelf_->free.erase(found);
+  } else {
+    block = static_cast<float*>(std::aligned_alloc(kAlign, floats * sizeof(float)));
+    if (block == nullptr) throw std::bad_alloc();
+    shelf_->all.push_back(block);
+    shelf_->floats += floats;
   }
-  if (block == nullptr) block = static_cast<float*>(std::aligned_alloc(kAlign, bytes));
-  if (block == nullptr) throw std::bad_alloc();
-  return {block, [shelf = shelf_, bytes](float* returned) {
-            const std::lock_guard<std::mutex> lock(shelf->mutex);
-            shelf->free[bytes].push_back(returned);
-          }};
+  const std::weak_ptr<Shelf> home = shelf_;
+  return {{block,
+           [home, size](float* returned) {
+             const std::shared_ptr<Shelf> shelf = home.lock();
+             if (shelf == nullptr) return;
+             const std::lock_guard<std::mutex> shelved(shelf->mutex);
+             shelf->free.emplace(size, returned);
+           }},
+          shelf_};
 }
 
 Tensor::Tensor(Pool& pool, int samples_, int channels_, Size3 size_, Size3 before_, Size3 after_)
@@ -61,17 +78,45 @@ Tensor::Tensor(Pool& pool, int samples_, int channels_, Size3 size_, Size3 befor
   block_stride = plane_stride * (before[0] + size[0] + after[0]);
   sample_stride = block_stride * blocks;
   memory_ = pool.take(static_cast<std::size_t>(sample_stride) * samples);
-  origin_ = memory_.get() + before[0] * plane_stride + before[1] * row_stride + before[2] * kBlock;
+  origin_ = memory_.block.get() + before[0] * plane_stride + before[1] * row_stride + before[2] * kBlock;
   clear_halo();
 }
 
-void Tensor::clear_halo() {
-  if (before == Size3{} && after == Size3{}) return;
+Tensor Tensor::channels_from(int first, int count) const {
+  if (first < 0 || count < 1 || count > channels - first || first % kBlock != 0)
+    throw std::invalid_argument("channels that are not there, or begin within a block");
+  Tensor view = *this;
+  view.channels = count;
+  view.blocks = (count + kBlock - 1) / kBlock;
+  view.origin_ += first / kBlock * block_stride;
+  return view;
+}
+
+Tensor Tensor::borrowed() const {
+  Tensor same = *this;
+  same.memory_.block.reset();
+  return same;
+}
+
+bool Tensor::overlaps(const Tensor& other) const {
+  const auto end = [](const Tensor& t) {
+    return t.begin() + (t.samples - 1) * t.sample_stride + t.blocks * t.block_stride;
+  };
+  return std::less<>()(begin(), end(other)) && std::less<>()(other.begin(), end(*this));
+}
+
+float* Tensor::begin() const {
+  return origin_ - before[0] * plane_stride - before[1] * row_stride - static_cast<std::int64_t>(before[2]) * kBlock;
+}
+
+void Tensor::clear_halo() const {
+  if (!has_halo()) return;
   const std::int64_t planes = before[0] + size[0] + after[0], rows = before[1] + size[1] + after[1];
   for (std::int64_t map = 0; map < static_cast<std::int64_t>(samples) * blocks; ++map)
     for (std::int64_t p = 0; p < planes; ++p)
       for (std::int64_t r = 0; r < rows; ++r) {
-        float* line = memory_.get() + map * block_stride + p * plane_stride + r * row_stride;
+        float* line =
+            begin() + map / blocks * sample_stride + map % blocks * block_stride + p * plane_stride + r * row_stride;
         const bool inner = p >= before[0] && p < before[0] + size[0] && r >= before[1] && r < before[1] + size[1];
         if (inner) {
           std::fill_n(line, before[2] * kBlock, 0.0f);
@@ -111,17 +156,53 @@ void Tensor::store(float* to, int threads) const {
   });
 }
 
-void Tensor::fill(float value, int threads) const {
-  parallel_for(threads, static_cast<long>(samples) * blocks, vectors(), [&](long map) {
-    for (int d = 0; d < size[0]; ++d)
-      for (int h = 0; h < size[1]; ++h) std::fill_n(row(map / blocks, map % blocks, d, h), size[2] * kBlock, value);
+Step clear_halo(const Tensor& target) {
+  return Step([target = target.borrowed()](int) { target.clear_halo(); });
+}
+
+Step fill(const Tensor& target, float value) {
+  return Step([target = target.borrowed(), value](int threads) {
+    parallel_for(threads, static_cast<long>(target.samples) * target.blocks, target.vectors(), [&](long map) {
+      for (int d = 0; d < target.size[0]; ++d)
+        for (int h = 0; h < target.size[1]; ++h)
+          std::fill_n(target.row(map / target.blocks, map % target.blocks, d, h), target.size[2] * kBlock, value);
+    });
   });
 }
 
-void copy_channels(const Tensor& source, int from, const Tensor& target, int to, int count, int threads) {
-  if (source.samples != target.samples || source.size != target.size || from < 0 || to < 0 || count < 1 ||
-      from + count > source.channels || to + count > target.channels)
-    throw std::invalid_argument("copy_channels: maps of other sizes, or channels that are not there");
+Step rearrange(const Tensor& source, const std::vector<std::int64_t>& places, float otherwise, const Tensor& target) {
+  const auto elements = [](const Tensor& t) { return t.channels * t.pixels(); };
+  const auto offset = [](const Tensor& t, std::int64_t element) {
+    const std::int64_t pixel = element % t.pixels(), channel = element / t.pixels();
+    const std::int64_t column = pixel % t.size[2], line = pixel / t.size[2];
+    return t.row(0, channel / kBlock, line / t.size[1], line % t.size[1]) - t.at(0, 0) + column * kBlock +
+           channel % kBlock;
+  };
+  if (source.samples != target.samples || static_cast<std::int64_t>(places.size()) != elements(target))
+    throw std::invalid_argument("rearrange: places for " + std::to_string(places.size()) + " elements, not for " +
+                                std::to_string(elements(target)));
+  std::vector<std::pair<std::int64_t, std::int64_t>> moves;  // offset in the target, and in the source or -1
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (places[i] >= elements(source)) throw std::invalid_argument("rearrange: a place that is not there");
+    moves.emplace_back(offset(target, static_cast<std::int64_t>(i)), places[i] < 0 ? -1 : offset(source, places[i]));
+  }
+  return Step(
+      [moves = std::move(moves), source = source.borrowed(), target = target.borrowed(), otherwise](int threads) {
+        parallel_for(threads, target.samples, static_cast<double>(moves.size()) * target.samples / 4, [&](long n) {
+          for (int b = target.channels / kBlock; b < target.blocks; ++b)  // lanes behind the last channel
+            for (int d = 0; d < target.size[0]; ++d)
+              for (int h = 0; h < target.size[1]; ++h)
+                std::fill_n(target.row(n, b, d, h), target.size[2] * kBlock, 0.0f);
+          const float* from = source.at(n, 0);
+          float* to = target.at(n, 0);
+          for (const auto& [place, origin] : moves) to[place] = origin < 0 ? otherwise : from[origin];
+        });
+      });
+}
+
+namespace {
+
+void copy(const Tensor& source, int from, const Tensor& target, int to, int count, int threads) {
   const int first = to / kBlock, last = (to + count - 1) / kBlock;
   const double work = target.vectors() * (last - first + 1) / target.blocks;
   parallel_for(threads, static_cast<long>(target.samples) * (last - first + 1), work, [&](long map) {
@@ -147,6 +228,17 @@ void copy_channels(const Tensor& source, int from, const Tensor& target, int to,
           for (int w = 0; w < target.size[2]; ++w)
             std::fill(line + w * kBlock + end % kBlock, line + (w + 1) * kBlock, 0.0f);
       }
+  });
+}
+
+}  // namespace
+
+Step copy_channels(const Tensor& source, int from, const Tensor& target, int to, int count) {
+  if (source.samples != target.samples || source.size != target.size || from < 0 || to < 0 || count < 1 ||
+      from + count > source.channels || to + count > target.channels)
+    throw std::invalid_argument("copy_channels: maps of other sizes, or channels that are not there");
+  return Step([source = source.borrowed(), target = target.borrowed(), from, to, count](int threads) {
+    copy(source, from, target, to, count, threads);
   });
 }
 

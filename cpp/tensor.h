@@ -5,17 +5,28 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
+
+#include "program.h"
 
 namespace lrpfast {
 
 using Size3 = std::array<int, 3>;  // plane, row, column
 
-// Hands out aligned memory and takes it back for the next request of that size: fresh pages cost more than the
-// arithmetic on them. May be used from many threads; memory still lent out when the pool dies is freed on return.
+// Hands out aligned memory and takes it back for later requests: fresh pages cost more than the arithmetic on them. May
+// be used from many threads.
 class Pool {
  public:
   Pool();
-  std::shared_ptr<float> take(std::size_t floats);
+  // Goes back to the pool when the last copy of `block` dies. The memory itself lives as long as the pool or any copy
+  // of `shelf`.
+  struct Memory {
+    std::shared_ptr<float> block;
+    std::shared_ptr<void> shelf;
+  };
+  Memory take(std::size_t floats);
+  // All memory of the pool, lent out or not.
+  std::size_t bytes() const;
 
  private:
   struct Shelf;
@@ -32,6 +43,16 @@ class Tensor {
   Size3 size, before, after;
   std::int64_t sample_stride, block_stride, plane_stride, row_stride;  // in floats
 
+  // The same memory, seen as `count` channels from `first` on, which must begin a block; std::invalid_argument if not.
+  // What shares the last block with them must be zeros.
+  Tensor channels_from(int first, int count) const;
+
+  // The same place, for a step to look at when it runs: keeps the memory alive, but does not keep it from being handed
+  // out again.
+  Tensor borrowed() const;
+
+  bool overlaps(const Tensor& other) const;
+
   // The block's pixel (0, 0, 0).
   float* at(std::int64_t sample, std::int64_t block) const {
     return origin_ + sample * sample_stride + block * block_stride;
@@ -46,15 +67,25 @@ class Tensor {
   // Copies (samples, channels, plane, row, column) values in and out; strides in floats.
   void load(const float* from, const std::array<std::int64_t, 5>& strides, int threads);
   void store(float* to, int threads) const;
-  void fill(float value, int threads) const;
+  bool has_halo() const { return before != Size3{} || after != Size3{}; }
+  void clear_halo() const;
 
  private:
-  void clear_halo();
-  std::shared_ptr<float> memory_;
+  float* begin() const;
+  Pool::Memory memory_;
   float* origin_;
 };
 
+Step fill(const Tensor& target, float value);
+
+// Zeros the halo, as making the tensor did, for memory that others have used in the meantime.
+Step clear_halo(const Tensor& target);
+
 // Channels [from, from + count) of `source` into channels [to, ...) of `target`; both maps of one size.
-void copy_channels(const Tensor& source, int from, const Tensor& target, int to, int count, int threads);
+Step copy_channels(const Tensor& source, int from, const Tensor& target, int to, int count);
+
+// Values to other places: element i of a sample of `target` (channel, plane, row, column) gets element places[i] of the
+// same sample of `source`, or `otherwise` where places[i] is negative.
+Step rearrange(const Tensor& source, const std::vector<std::int64_t>& places, float otherwise, const Tensor& target);
 
 }  // namespace lrpfast

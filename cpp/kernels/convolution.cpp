@@ -47,12 +47,7 @@ void tile(const ConvolutionTask& task, const long* in, const long* out) {
   for (int p = 0; p < Panel; ++p)
     for (int i = 0; i < Pixels; ++i) {
       float* target = task.output + p * task.output_block + out[i];
-      for (int v = 0; v < kVectors; ++v) {
-        vec sum = sums[i][p * kVectors + v];
-        if (task.bias) sum += load_loose(task.bias + p * kBlock + v * kLanes);
-        if (task.accumulate) sum += load(target + v * kLanes);
-        store(target + v * kLanes, sum);
-      }
+      for (int v = 0; v < kVectors; ++v) store(target + v * kLanes, sums[i][p * kVectors + v]);
     }
 }
 

@@ -13,7 +13,7 @@ template <int Pixels>
 void tile(const DepthwiseTask& task, const long* in, const long* out) {
   vec sums[Pixels][kVectors];
   for (int i = 0; i < Pixels; ++i)
-    for (int v = 0; v < kVectors; ++v) sums[i][v] = task.bias ? load_loose(task.bias + v * kLanes) : vec{};
+    for (int v = 0; v < kVectors; ++v) sums[i][v] = vec{};
   for (int t = 0; t < task.tap_count; ++t) {
     const float* x = task.input + task.taps[t].input;
     const float* w = task.weights + task.taps[t].index * kBlock;
@@ -23,10 +23,7 @@ void tile(const DepthwiseTask& task, const long* in, const long* out) {
       for (int v = 0; v < kVectors; ++v) sums[i][v] += load(x + in[i] + v * kLanes) * load(w + v * kLanes);
   }
   for (int i = 0; i < Pixels; ++i)
-    for (int v = 0; v < kVectors; ++v) {
-      float* target = task.output + out[i] + v * kLanes;
-      store(target, task.accumulate ? sums[i][v] + load(target) : sums[i][v]);
-    }
+    for (int v = 0; v < kVectors; ++v) store(task.output + out[i] + v * kLanes, sums[i][v]);
 }
 
 }  // namespace

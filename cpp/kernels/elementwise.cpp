@@ -1,4 +1,5 @@
-// Elementwise steps: one pass over `count` floats each, vector by vector; all of them run at the speed of memory.
+// Elementwise steps on some rows of one block: one pass each, vector by vector, at the speed of the cache or memory
+// that holds them.
 #include <math.h>
 
 #include "vector.h"
@@ -7,15 +8,28 @@ namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
 
+inline vec load(In x, int row, long i) { return load(x.at + row * x.row + i); }
+inline void store(Out y, int row, long i, vec v) { store(y.at + row * y.row + i, v); }
+
+// Calls f(row, position of a vector in it) for the whole area.
 template <class F>
-void map(const float* x, float* y, long count, F f) {
-  for (long i = 0; i < count; i += kLanes) store(y + i, f(load(x + i)));
+inline void for_vectors(Area area, F f) {
+  for (int row = 0; row < area.rows; ++row)
+    for (long i = 0; i < area.floats; i += kLanes) f(row, i);
+}
+
+template <class F>
+inline void map(const float* bias, In x, Out y, Area area, F f) {
+  if (bias == nullptr) return for_vectors(area, [&](int row, long i) { store(y, row, i, f(load(x, row, i))); });
+  for_vectors(area, [&](int row, long i) { store(y, row, i, f(load(x, row, i) + load_loose(bias + i % kBlock))); });
 }
 
 // For functions that have no vector form here.
 template <class F>
-void map_scalar(const float* x, float* y, long count, F f) {
-  for (long i = 0; i < count; ++i) y[i] = f(x[i]);
+inline void map_scalar(const float* bias, In x, Out y, Area area, F f) {
+  for (int row = 0; row < area.rows; ++row)
+    for (long i = 0; i < area.floats; ++i)
+      y.at[row * y.row + i] = f(x.at[row * x.row + i] + (bias ? bias[i % kBlock] : 0.0f));
 }
 
 inline vec clamp(vec x, float low, float high) {
@@ -29,37 +43,40 @@ inline float sigmoid(float x) {
 }
 
 template <class F>
-void multiply_by_derivative(const float* x, const float* r, float* out, long count, F derivative) {
-  for (long i = 0; i < count; ++i) out[i] = r[i] * derivative(x[i]);
+inline void multiply_by_derivative(In x, In r, Out out, Area area, F derivative) {
+  for (int row = 0; row < area.rows; ++row)
+    for (long i = 0; i < area.floats; ++i)
+      out.at[row * out.row + i] = r.at[row * r.row + i] * derivative(x.at[row * x.row + i]);
 }
 
 // At a kink the derivative is PyTorch's: 0 for ReLU at 0.
-void gradient(const FunctionParameters& f, const float* x, const float* slope, const float* r, float* out, long count) {
+void gradient(const FunctionParameters& f, In x, In slope, In r, Out out, Area area) {
   switch (f.function) {
+    case Function::identity:
+      return map(nullptr, r, out, area, [](vec v) { return v; });
     case Function::relu:
-      for (long i = 0; i < count; i += kLanes) store(out + i, load(x + i) > 0 ? load(r + i) : vec{});
-      return;
+      return for_vectors(area,
+                         [&](int row, long i) { store(out, row, i, load(x, row, i) > 0 ? load(r, row, i) : vec{}); });
     case Function::leaky_relu:
-      for (long i = 0; i < count; i += kLanes) {
-        const vec s = slope ? load(slope + i) : splat(f.alpha);
-        store(out + i, load(x + i) > 0 ? load(r + i) : s * load(r + i));
-      }
-      return;
+      return for_vectors(area, [&](int row, long i) {
+        const vec s = slope.at ? load(slope, row, i) : splat(f.alpha), received = load(r, row, i);
+        store(out, row, i, load(x, row, i) > 0 ? received : s * received);
+      });
     case Function::clip:
-      return multiply_by_derivative(x, r, out, count, [&](float v) { return v >= f.low && v <= f.high ? 1.0f : 0.0f; });
+      return multiply_by_derivative(x, r, out, area, [&](float v) { return v >= f.low && v <= f.high ? 1.0f : 0.0f; });
     case Function::sigmoid:
-      return multiply_by_derivative(x, r, out, count, [](float v) { return sigmoid(v) * (1.0f - sigmoid(v)); });
+      return multiply_by_derivative(x, r, out, area, [](float v) { return sigmoid(v) * (1.0f - sigmoid(v)); });
     case Function::tanh:
-      return multiply_by_derivative(x, r, out, count, [](float v) { return 1.0f - tanhf(v) * tanhf(v); });
+      return multiply_by_derivative(x, r, out, area, [](float v) { return 1.0f - tanhf(v) * tanhf(v); });
     case Function::elu:
-      return multiply_by_derivative(x, r, out, count, [&](float v) { return v > 0 ? 1.0f : f.alpha * expf(v); });
+      return multiply_by_derivative(x, r, out, area, [&](float v) { return v > 0 ? 1.0f : f.alpha * expf(v); });
     case Function::hard_sigmoid:
-      return multiply_by_derivative(x, r, out, count, [&](float v) {
+      return multiply_by_derivative(x, r, out, area, [&](float v) {
         const float inner = f.alpha * v + f.beta;
         return inner > 0 && inner < 1 ? f.alpha : 0.0f;
       });
     case Function::hard_swish:
-      return multiply_by_derivative(x, r, out, count, [](float v) {
+      return multiply_by_derivative(x, r, out, area, [](float v) {
         return v <= -3 ? 0.0f : v >= 3 ? 1.0f : v / 3.0f + 0.5f;
       });
   }
@@ -71,103 +88,136 @@ inline double lanes_sum(vec v) {
   return total;
 }
 
-}  // namespace
-
-void activate(const FunctionParameters& f, const float* x, const float* slope, float* y, long count) {
-  switch (f.function) {
-    case Function::relu:
-      return map(x, y, count, [](vec v) { return positive(v); });
-    case Function::leaky_relu:
-      for (long i = 0; i < count; i += kLanes) {
-        const vec v = load(x + i), s = slope ? load(slope + i) : splat(f.alpha);
-        store(y + i, v >= 0 ? v : s * v);
-      }
-      return;
-    case Function::clip:
-      return map(x, y, count, [&](vec v) { return clamp(v, f.low, f.high); });
-    case Function::sigmoid:
-      return map_scalar(x, y, count, sigmoid);
-    case Function::tanh:
-      return map_scalar(x, y, count, tanhf);
-    case Function::elu:
-      return map_scalar(x, y, count, [&](float v) { return v >= 0 ? v : f.alpha * expm1f(v); });
-    case Function::hard_sigmoid:
-      return map(x, y, count, [&](vec v) { return clamp(f.alpha * v + f.beta, 0, 1); });
-    case Function::hard_swish:
-      return map(x, y, count, [](vec v) { return v * clamp(v * (1.0f / 6.0f) + 0.5f, 0, 1); });
-  }
-}
-
-void activation_relevance(ActivationRule rule, const FunctionParameters& f, const float* x, const float* slope,
-                          const float* r, float* out, long count) {
-  switch (rule) {
-    case ActivationRule::gradient:
-      return gradient(f, x, slope, r, out, count);
-    case ActivationRule::deconvnet:
-      return map(r, out, count, [](vec v) { return positive(v); });
-    case ActivationRule::guided_backprop:
-      for (long i = 0; i < count; i += kLanes) store(out + i, load(x + i) > 0 ? positive(load(r + i)) : vec{});
-      return;
-    case ActivationRule::beta_smooth:
-      return multiply_by_derivative(x, r, out, count, [&](float v) { return sigmoid(f.beta * v); });
-  }
-}
-
-void part(float p, float n, const float* x, float* y, long count) {
-  map(x, y, count, [=](vec v) { return p * positive(v) + n * negative(v); });
-}
-
-void quotient(const QuotientTask& task, QuotientSums& sums, long count) {
-  vec bias_sum = vec{}, stabilizer_sum = vec{}, quotient_sum = vec{};
-  for (long i = 0; i < count; i += kLanes) {
-    const long lane = i % kBlock;
-    const vec z = load(task.z + i);
+template <Gate G>
+void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
+  vec received_sum = vec{}, bias_sum = vec{}, stabilizer_sum = vec{}, quotient_sum = vec{};
+  for_vectors(area, [&](int row, long i) {
+    const vec bias = task.bias ? load_loose(task.bias + i % kBlock) : vec{};
+    vec z = load(task.values, row, i);
+    if (!task.bias_within) z += bias;
+    if (task.constant.at) z += load(task.constant, row, i);
     const vec stabilized = z + (z >= 0 ? splat(task.stabilizer) : splat(-task.stabilizer));
-    vec r = task.share * load(task.r + i);
-    if (task.gate != Gate::open) {
-      const vec own = load(task.own + i);
-      r = task.gate == Gate::positive ? (own > 0 ? r : vec{}) : (own < 0 ? r : vec{});
+    const vec received = load(task.r, row, i);
+    vec r = task.share * received;
+    if (G != Gate::open) {
+      const vec own = load(task.own, row, i);
+      r = G == Gate::positive ? (own > 0 ? r : vec{}) : (own < 0 ? r : vec{});
     }
     const vec safe = stabilized == 0 ? splat(1) : stabilized;  // 0 / 0 counts as 0
     const vec s = stabilized == 0 ? vec{} : r / safe;
-    store(task.s + i, s);
-    if (task.bias) bias_sum += s * load_loose(task.bias + lane);
+    store(task.s, row, i, s);
+    received_sum += received;
+    bias_sum += s * bias;
     stabilizer_sum += s * (stabilized - z);
     quotient_sum += s * stabilized;
-  }
+  });
+  sums.received += lanes_sum(received_sum);
   sums.bias += lanes_sum(bias_sum);
   sums.stabilizer += lanes_sum(stabilizer_sum);
   sums.quotients += lanes_sum(quotient_sum);
 }
 
-void contribute(float p, float n, float sign, const float* a, const float* c, bool accumulate, float* out, long count) {
-  p *= sign;
-  n *= sign;
-  for (long i = 0; i < count; i += kLanes) {
-    const vec x = load(a + i);
-    const vec taken = p == n ? p * x : p * positive(x) + n * negative(x);
-    const vec handed = taken * load(c + i);
-    store(out + i, accumulate ? load(out + i) + handed : handed);
+}  // namespace
+
+void activate(const FunctionParameters& f, const float* bias, In x, In slope, Out y, Area area) {
+  switch (f.function) {
+    case Function::identity:
+      return map(bias, x, y, area, [](vec v) { return v; });
+    case Function::relu:
+      return map(bias, x, y, area, [](vec v) { return positive(v); });
+    case Function::leaky_relu:
+      return for_vectors(area, [&](int row, long i) {
+        const vec v = load(x, row, i) + (bias ? load_loose(bias + i % kBlock) : vec{});
+        const vec s = slope.at ? load(slope, row, i) : splat(f.alpha);
+        store(y, row, i, v >= 0 ? v : s * v);
+      });
+    case Function::clip:
+      return map(bias, x, y, area, [&](vec v) { return clamp(v, f.low, f.high); });
+    case Function::sigmoid:
+      return map_scalar(bias, x, y, area, sigmoid);
+    case Function::tanh:
+      return map_scalar(bias, x, y, area, tanhf);
+    case Function::elu:
+      return map_scalar(bias, x, y, area, [&](float v) { return v >= 0 ? v : f.alpha * expm1f(v); });
+    case Function::hard_sigmoid:
+      return map(bias, x, y, area, [&](vec v) { return clamp(f.alpha * v + f.beta, 0, 1); });
+    case Function::hard_swish:
+      return map(bias, x, y, area, [](vec v) { return v * clamp(v * (1.0f / 6.0f) + 0.5f, 0, 1); });
   }
 }
 
-void affine(const float* x, const float* scale, const float* shift, float* y, long count) {
-  for (long i = 0; i < count; i += kLanes) {
-    vec v = load(x + i);
-    if (scale) v *= load(scale + i);
-    if (shift) v += load(shift + i);
-    store(y + i, v);
+void activation_relevance(ActivationRule rule, const FunctionParameters& f, In x, In slope, In r, Out out, Area area) {
+  switch (rule) {
+    case ActivationRule::gradient:
+      return gradient(f, x, slope, r, out, area);
+    case ActivationRule::deconvnet:
+      return map(nullptr, r, out, area, [](vec v) { return positive(v); });
+    case ActivationRule::guided_backprop:
+      return for_vectors(
+          area, [&](int row, long i) { store(out, row, i, load(x, row, i) > 0 ? positive(load(r, row, i)) : vec{}); });
+    case ActivationRule::beta_smooth:
+      return multiply_by_derivative(x, r, out, area, [&](float v) { return sigmoid(f.beta * v); });
   }
 }
 
-void add(const float* x, const float* y, float* out, long count) {
-  for (long i = 0; i < count; i += kLanes) store(out + i, load(x + i) + load(y + i));
+void part(float p, float n, In x, Out y, Area area) {
+  map(nullptr, x, y, area, [=](vec v) { return p * positive(v) + n * negative(v); });
 }
 
-double sum(const float* x, long count) {
+void quotient(const QuotientTask& task, QuotientSums& sums, Area area) {
+  switch (task.gate) {
+    case Gate::open:
+      return quotient_through<Gate::open>(task, sums, area);
+    case Gate::positive:
+      return quotient_through<Gate::positive>(task, sums, area);
+    case Gate::negative:
+      return quotient_through<Gate::negative>(task, sums, area);
+  }
+}
+
+double contribute(const ContributionTask& task, Area area) {
+  const float p = task.positive, n = task.negative;
   vec total = vec{};
-  for (long i = 0; i < count; i += kLanes) total += load(x + i);
+  for_vectors(area, [&](int row, long i) {
+    const vec a = load(task.a, row, i);
+    const vec handed = (p == n ? p * a : p * positive(a) + n * negative(a)) * load(task.spread, row, i);
+    total += handed;
+    store(task.out, row, i, task.accumulate ? load(In{task.out.at, task.out.row}, row, i) + handed : handed);
+  });
   return lanes_sum(total);
+}
+
+void affine(In x, In scale, In shift, Out y, Area area) {
+  for_vectors(area, [&](int row, long i) {
+    vec v = load(x, row, i);
+    if (scale.at) v *= load(scale, row, i);
+    if (shift.at) v += load(shift, row, i);
+    store(y, row, i, v);
+  });
+}
+
+void add(In x, In y, Out out, Area area) {
+  for_vectors(area, [&](int row, long i) { store(out, row, i, load(x, row, i) + load(y, row, i)); });
+}
+
+double sum(In x, Area area) {
+  vec total = vec{};
+  for_vectors(area, [&](int row, long i) { total += load(x, row, i); });
+  return lanes_sum(total);
+}
+
+void sum_channels(In x, long block, int blocks, Out y, Area area) {
+  for (int row = 0; row < area.rows; ++row)
+    for (long pixel = 0; pixel < area.floats; pixel += kBlock) {
+      vec total = vec{};
+      for (int b = 0; b < blocks; ++b)
+        for (int v = 0; v < kVectors; ++v) total += load(x.at + b * block + row * x.row + pixel + v * kLanes);
+      float* out = y.at + row * y.row + pixel;
+      float sum = 0;
+      for (int i = 0; i < kLanes; ++i) sum += total[i];
+      for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, vec{});
+      out[0] = sum;
+    }
 }
 
 }  // namespace LRPFAST_ISA

@@ -24,11 +24,26 @@ struct ConvolutionTask {
   int kernel_taps;       // taps in the packed weights, of which `taps` may be some
   const float* weights;  // [block][tap][channel][panel blocks][16]
   int panel;             // output blocks of the panel
-  const float* bias;     // [panel blocks][16], or null
-  bool accumulate;       // add to the output instead of replacing it
   float* output;         // first output block of the panel
   long output_block;
   const long* input_pixels;  // offset of each pixel in a block, in floats
+  const long* output_pixels;
+  int pixels;
+};
+
+constexpr int kNarrow = 4;  // output channels of a narrow convolution, at most
+
+// All output channels, of which there are few, at some pixels of one sample.
+struct NarrowTask {
+  const float* input;
+  long input_block;
+  int blocks;
+  const Tap* taps;
+  int tap_count, kernel_taps;
+  const float* weights;  // [block][tap][target][16 input channels]
+  int targets;           // 1 to kNarrow
+  float* output;         // one block
+  const long* input_pixels;
   const long* output_pixels;
   int pixels;
 };
@@ -38,15 +53,13 @@ struct DepthwiseTask {
   const Tap* taps;
   int tap_count;
   const float* weights;  // [tap][16]
-  const float* bias;     // [16], or null
-  bool accumulate;
   float* output;
   const long* input_pixels;
   const long* output_pixels;
   int pixels;
 };
 
-enum class Function : int { relu, leaky_relu, clip, sigmoid, tanh, elu, hard_sigmoid, hard_swish };
+enum class Function : int { identity, relu, leaky_relu, clip, sigmoid, tanh, elu, hard_sigmoid, hard_swish };
 
 struct FunctionParameters {
   Function function;
@@ -57,18 +70,43 @@ enum class ActivationRule : int { gradient, deconvnet, guided_backprop, beta_smo
 
 enum class Gate : int { open, positive, negative };
 
-// Sums over a row that the audit needs, 16 lanes added up.
-struct QuotientSums {
-  double bias, stabilizer, quotients;
+// Rows of one block of a map: the first float, and floats from one row to the next. Null where there are none.
+struct In {
+  const float* at;
+  long row;
+};
+struct Out {
+  float* at;
+  long row;
 };
 
-// s = share * gate(own) * r / stab(z)
+// How many rows, and floats in each (a multiple of 16).
+struct Area {
+  int rows;
+  long floats;
+};
+
+// Sums over an area that the audit needs, 16 lanes added up.
+struct QuotientSums {
+  double received, bias, stabilizer, quotients;
+};
+
+// s = share * gate(own) * r / stab(z), with z = values + bias + constant
 struct QuotientTask {
-  const float *r, *z, *own;  // own: pre-activation that the gate looks at (null if open)
-  const float* bias;         // [16], the bias in z, for the account; or null
+  In r, values, constant, own;  // constant may be null; own: what the gate looks at (null if open)
+  const float* bias;            // [16], or null
+  bool bias_within;             // the bias is in `values` already, and counts for the account only
   Gate gate;
   float share, stabilizer;
-  float* s;
+  Out s;
+};
+
+// out (+)= (positive max(a, 0) + negative min(a, 0)) * spread
+struct ContributionTask {
+  float positive, negative;
+  In a, spread;
+  bool accumulate;
+  Out out;
 };
 
 // One row of windows of a pool over one block of channels. Sizes are plane, row, column.
@@ -80,23 +118,64 @@ struct PoolTask {
   int windows;
 };
 
+// Winograd's F(4x4, 3x3): a tile of 4 x 4 outputs is made of 6 x 6 inputs through 36 points, each a product of matrices
+// of its own.
+
+// From one row of tiles of one block to their points.
+struct WinogradInput {
+  const float* input;  // the block at pixel (0, 0)
+  long row;
+  int size[2];    // rows and columns of the map, with zeros all around
+  int origin[2];  // row and column of the first element of the first tile; may lie outside the map
+  int tiles;      // each begins 4 columns after the one before
+  float* points;  // point p of tile i at points[p * point + i * 16]
+  long point;
+};
+
+// For one point: the output blocks of a panel of some tiles, summed over the input channels.
+struct WinogradProduct {
+  const float* points;  // [input block][tile][16]
+  long block;           // floats from one input block to the next
+  int blocks;
+  const float* weights;  // [input block][16][panel][16]
+  int panel;
+  int tiles;
+  float* out;  // [panel][tile][16]
+  long out_block;
+  const float* ahead;  // as many weights that are needed next, to be fetched meanwhile; or null
+};
+
+// From the points of one row of tiles of one block to rows of outputs.
+struct WinogradOutput {
+  const float* points;
+  long point;
+  int tiles;
+  float* out;
+  long row;
+  int rows, columns;  // of outputs that are wanted: up to 4 and up to 4 * tiles
+};
+
 struct KernelTable {
   const char* name;
   int max_panel;  // output blocks of a panel of packed weights, at most
   void (*convolve)(const ConvolutionTask&);
+  void (*narrow)(const NarrowTask&);
   void (*depthwise)(const DepthwiseTask&);
-  // Elementwise, on `count` floats (a multiple of 16).
-  void (*activate)(const FunctionParameters&, const float* x, const float* slope, float* y, long count);
-  void (*activation_relevance)(ActivationRule, const FunctionParameters&, const float* x, const float* slope,
-                               const float* r, float* out, long count);
-  void (*part)(float positive, float negative, const float* x, float* y, long count);
-  void (*quotient)(const QuotientTask&, QuotientSums& sums, long count);
-  // out (+)= sign * part(a) * c
-  void (*contribute)(float positive, float negative, float sign, const float* a, const float* c, bool accumulate,
-                     float* out, long count);
-  void (*affine)(const float* x, const float* scale, const float* shift, float* y, long count);
-  void (*add)(const float* x, const float* y, float* out, long count);
-  double (*sum)(const float* x, long count);
+  int winograd_panel;  // output blocks of a panel of transformed weights, at most
+  void (*winograd_input)(const WinogradInput&);
+  void (*winograd_multiply)(const WinogradProduct&);
+  void (*winograd_output)(const WinogradOutput&);
+  // y = function(x + bias), with a bias of 16 floats or null, and one slope for each element or null.
+  void (*activate)(const FunctionParameters&, const float* bias, In x, In slope, Out y, Area);
+  void (*activation_relevance)(ActivationRule, const FunctionParameters&, In x, In slope, In r, Out out, Area);
+  void (*part)(float positive, float negative, In x, Out y, Area);
+  void (*quotient)(const QuotientTask&, QuotientSums& sums, Area);
+  double (*contribute)(const ContributionTask&, Area);  // returns the sum of what it handed down
+  void (*affine)(In x, In scale, In shift, Out y, Area);
+  void (*add)(In x, In y, Out out, Area);
+  double (*sum)(In x, Area);
+  // y = the sum over `blocks` blocks of channels, `block` floats apart, in the first of 16 lanes; the others are zero.
+  void (*sum_channels)(In x, long block, int blocks, Out y, Area);
   // Pools: values and int32 winners per window; `factors` one per window.
   void (*max_pool)(const PoolTask&, float* output, int32_t* winners);
   void (*max_unpool)(const PoolTask&, const float* r, const int32_t* winners, float* out);

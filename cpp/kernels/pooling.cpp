@@ -21,70 +21,88 @@ inline Range inside(int start, int kernel, int dilation, int size) {
   return {begin, end < kernel ? end : kernel};
 }
 
-// Calls f(window, offset in floats, tap) for every tap inside the map of every window of the row.
-template <class F>
-inline void for_taps(const PoolTask& task, F f) {
-  const Range planes = inside(task.origin[0], task.kernel[0], task.dilations[0], task.size[0]);
-  const Range rows = inside(task.origin[1], task.kernel[1], task.dilations[1], task.size[1]);
-  for (int w = 0; w < task.windows; ++w) {
-    const int left = task.origin[2] + w * task.strides[2];
-    const Range columns = inside(left, task.kernel[2], task.dilations[2], task.size[2]);
+// The taps of one window that lie inside the map.
+struct Taps {
+  const PoolTask& task;
+  Range planes, rows, columns;
+  int left;
+
+  // Calls f(offset in floats, tap) for each of them.
+  template <class F>
+  inline void each(F f) const {
     for (int d = planes.begin; d < planes.end; ++d)
       for (int h = rows.begin; h < rows.end; ++h) {
         const long row = (task.origin[0] + d * task.dilations[0]) * task.input_plane +
                          (task.origin[1] + h * task.dilations[1]) * task.input_row;
         const int tap = (d * task.kernel[1] + h) * task.kernel[2];
         for (int c = columns.begin; c < columns.end; ++c)
-          f(w, row + static_cast<long>(left + c * task.dilations[2]) * kBlock, tap + c);
+          f(row + static_cast<long>(left + c * task.dilations[2]) * kBlock, tap + c);
       }
+  }
+};
+
+// Calls f(window, its taps) for every window of the row.
+template <class F>
+inline void for_windows(const PoolTask& task, F f) {
+  const Range planes = inside(task.origin[0], task.kernel[0], task.dilations[0], task.size[0]);
+  const Range rows = inside(task.origin[1], task.kernel[1], task.dilations[1], task.size[1]);
+  for (int w = 0; w < task.windows; ++w) {
+    const int left = task.origin[2] + w * task.strides[2];
+    f(w, Taps{task, planes, rows, inside(left, task.kernel[2], task.dilations[2], task.size[2]), left});
   }
 }
 
 }  // namespace
 
 void max_pool(const PoolTask& task, float* output, int32_t* winners) {
-  for (long i = 0; i < static_cast<long>(task.windows) * kBlock; ++i) winners[i] = -1;
-  for_taps(task, [&](int window, long offset, int tap) {
+  for_windows(task, [&](int window, const Taps& taps) {
     for (int v = 0; v < kVectors; ++v) {
-      float* best = output + window * kBlock + v * kLanes;
-      int32_t* winner = winners + window * kBlock + v * kLanes;
-      const vec value = load(task.input + offset + v * kLanes);
-      const ivec before = load(winner);
-      const vec held = load(best);
-      const ivec larger = (before < 0) | (value > held);
-      store(best, larger ? value : held);
-      store(winner, larger ? tap - ivec{} : before);
+      vec best = vec{};
+      ivec winner = ivec{} - 1;
+      taps.each([&](long offset, int tap) {
+        const vec value = load(task.input + offset + v * kLanes);
+        const ivec larger = (winner < 0) | (value > best);
+        best = larger ? value : best;
+        winner = larger ? tap - ivec{} : winner;
+      });
+      store(output + window * kBlock + v * kLanes, best);
+      store(winners + window * kBlock + v * kLanes, winner);
     }
   });
 }
 
 void max_unpool(const PoolTask& task, const float* r, const int32_t* winners, float* out) {
-  for_taps(task, [&](int window, long offset, int tap) {
+  for_windows(task, [&](int window, const Taps& taps) {
     for (int v = 0; v < kVectors; ++v) {
       const long at = window * kBlock + v * kLanes;
-      float* target = out + offset + v * kLanes;
-      store(target, load(target) + (load(winners + at) == tap ? load(r + at) : vec{}));
+      const vec received = load(r + at);
+      const ivec winner = load(winners + at);
+      taps.each([&](long offset, int tap) {
+        float* target = out + offset + v * kLanes;
+        store(target, load(target) + (winner == tap ? received : vec{}));
+      });
     }
   });
 }
 
 void sum_pool(const PoolTask& task, const float* factors, float* output) {
-  for (long i = 0; i < static_cast<long>(task.windows) * kBlock; ++i) output[i] = 0;
-  for_taps(task, [&](int window, long offset, int) {
+  for_windows(task, [&](int window, const Taps& taps) {
     for (int v = 0; v < kVectors; ++v) {
-      float* total = output + window * kBlock + v * kLanes;
-      store(total, load(total) + load(task.input + offset + v * kLanes));
+      vec total = vec{};
+      taps.each([&](long offset, int) { total += load(task.input + offset + v * kLanes); });
+      store(output + window * kBlock + v * kLanes, factors[window] * total);
     }
   });
-  for (int w = 0; w < task.windows; ++w)
-    for (int i = 0; i < kBlock; ++i) output[w * kBlock + i] *= factors[w];
 }
 
 void sum_unpool(const PoolTask& task, const float* factors, const float* s, float* out) {
-  for_taps(task, [&](int window, long offset, int) {
+  for_windows(task, [&](int window, const Taps& taps) {
     for (int v = 0; v < kVectors; ++v) {
-      float* target = out + offset + v * kLanes;
-      store(target, load(target) + factors[window] * load(s + window * kBlock + v * kLanes));
+      const vec share = factors[window] * load(s + window * kBlock + v * kLanes);
+      taps.each([&](long offset, int) {
+        float* target = out + offset + v * kLanes;
+        store(target, load(target) + share);
+      });
     }
   });
 }

@@ -8,16 +8,20 @@ namespace lrpfast {
 namespace LRPFAST_ISA {
 
 void convolve(const ConvolutionTask&);
+void narrow(const NarrowTask&);
 void depthwise(const DepthwiseTask&);
-void activate(const FunctionParameters&, const float*, const float*, float*, long);
-void activation_relevance(ActivationRule, const FunctionParameters&, const float*, const float*, const float*, float*,
-                          long);
-void part(float, float, const float*, float*, long);
-void quotient(const QuotientTask&, QuotientSums&, long);
-void contribute(float, float, float, const float*, const float*, bool, float*, long);
-void affine(const float*, const float*, const float*, float*, long);
-void add(const float*, const float*, float*, long);
-double sum(const float*, long);
+void winograd_input(const WinogradInput&);
+void winograd_multiply(const WinogradProduct&);
+void winograd_output(const WinogradOutput&);
+void activate(const FunctionParameters&, const float*, In, In, Out, Area);
+void activation_relevance(ActivationRule, const FunctionParameters&, In, In, In, Out, Area);
+void part(float, float, In, Out, Area);
+void quotient(const QuotientTask&, QuotientSums&, Area);
+double contribute(const ContributionTask&, Area);
+void affine(In, In, In, Out, Area);
+void add(In, In, Out, Area);
+double sum(In, Area);
+void sum_channels(In, long, int, Out, Area);
 void max_pool(const PoolTask&, float*, int32_t*);
 void max_unpool(const PoolTask&, const float*, const int32_t*, float*);
 void sum_pool(const PoolTask&, const float*, float*);
@@ -27,7 +31,12 @@ const KernelTable& table() {
   static const KernelTable kTable = {LRPFAST_NAME(LRPFAST_ISA),
                                      kLanes == kBlock ? 4 : 1,
                                      convolve,
+                                     narrow,
                                      depthwise,
+                                     kLanes == kBlock ? 2 : 1,
+                                     winograd_input,
+                                     winograd_multiply,
+                                     winograd_output,
                                      activate,
                                      activation_relevance,
                                      part,
@@ -36,6 +45,7 @@ const KernelTable& table() {
                                      affine,
                                      add,
                                      sum,
+                                     sum_channels,
                                      max_pool,
                                      max_unpool,
                                      sum_pool,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -42,17 +43,24 @@ class LayerAudit:
         return self.received - self.handed_down - self.bias - self.stabilizer - self.rule
 
 
-@dataclass(frozen=True, eq=False)
 class Audit:
     """One `LayerAudit` per layer, from the output to the input. Printed, it is a table of means over
     samples.
+
+    Made of the layers, or of a function that lists them when somebody looks.
     """
 
-    layers: tuple[LayerAudit, ...]
+    def __init__(self, layers: Iterable[LayerAudit] | Callable[[], Iterable[LayerAudit]]) -> None:
+        self._layers = layers
+
+    @cached_property
+    def layers(self) -> tuple[LayerAudit, ...]:
+        """The accounts of all layers."""
+        return tuple(self._layers() if callable(self._layers) else self._layers)
 
     def single(self) -> Audit:
         """The same for one explanation a sample: figures (N,) in place of (N, 1)."""
-        return Audit(tuple(layer.single() for layer in self.layers))
+        return Audit(lambda: [layer.single() for layer in self.layers])
 
     def __iter__(self) -> Iterator[LayerAudit]:
         return iter(self.layers)

@@ -47,6 +47,8 @@ class Step:
     info: LayerInfo
     rule: Rule
     groups: tuple[PlannedGroup, ...] = ()
+    #: whether relevance of the output is zero wherever the output is not positive
+    positive_only: bool = False
 
     @property
     def rule_name(self) -> str:
@@ -82,16 +84,23 @@ def make_plan(graph: Graph, composite: Composite) -> Plan:
     if problems:
         listed = "; ".join(problems)
         raise CompositeError(f"Composite '{composite.name}' does not fit the model: {listed}.")
-    return Plan(graph, composite, tuple(_without_idle_groups(graph, steps)))
+    return Plan(graph, composite, tuple(_with_idle_pre_activations(graph, steps)))
 
 
-def _without_idle_groups(graph: Graph, steps: list[Step]) -> list[Step]:
-    """The steps without groups for negative pre-activations where these never carry relevance, as before a ReLU."""
+def _with_idle_pre_activations(graph: Graph, steps: list[Step]) -> list[Step]:
+    """The steps, simplified where negative pre-activations never carry relevance, as before a ReLU.
+
+    Groups for negative ones go, and those for positive ones need no gate: they receive nothing elsewhere.
+    """
     proportional = {step.node.name for step in steps if _is_proportional(step)}
     passing = {step.node.name for step in steps if isinstance(step.rule, Pass)}
     idle = zero_below_zero(graph, proportional, passing)
     return [
-        replace(step, groups=tuple(group for group in step.groups if group.gate != "z < 0"))
+        replace(
+            step,
+            groups=tuple(replace(group, gate="open") for group in step.groups if group.gate != "z < 0"),
+            positive_only=True,
+        )
         if step.node.output in idle
         else step
         for step in steps

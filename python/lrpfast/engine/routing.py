@@ -1,15 +1,18 @@
-"""Layers that only move values, in NumPy: exact for every backend, since no arithmetic happens."""
+"""Layers that only move values, in NumPy, on arrays of any type: relevance, or the numbers of places."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from lrpfast.model.layers import Array, Concat, Layer, Pad, Pads, Reshape, Transpose
+from lrpfast.model.layers import Concat, Layer, Pad, Pads, Reshape, Transpose
+
+Values: TypeAlias = npt.NDArray[Any]
 
 
-def moved(layer: Layer, inputs: list[Array]) -> Array:
+def moved(layer: Layer, inputs: list[Values]) -> Values:
     """Values in other places."""
     a = inputs[0]
     match layer:
@@ -25,7 +28,7 @@ def moved(layer: Layer, inputs: list[Array]) -> Array:
             raise NotImplementedError(type(layer).__name__)
 
 
-def moved_back(layer: Layer, inputs: list[Array], r: Array) -> list[Array]:
+def moved_back(layer: Layer, inputs: list[Values], r: Values) -> list[Values]:
     """Relevance back to where each value came from."""
     match layer:
         case Concat(axis=axis):
@@ -42,14 +45,14 @@ def moved_back(layer: Layer, inputs: list[Array], r: Array) -> list[Array]:
             raise NotImplementedError(type(layer).__name__)
 
 
-def padded(a: Array, pads: Pads, value: float = 0.0) -> Array:
+def padded(a: Values, pads: Pads, value: float = 0.0) -> Values:
     """`a` with `value` around its spatial axes; a negative amount crops."""
     before_after = [(max(before, 0), max(after, 0)) for before, after in pads]
     a = np.pad(a, [(0, 0), (0, 0), *before_after], constant_values=value)
     crop = (
         slice(max(-before, 0), size - max(-after, 0)) for size, (before, after) in zip(a.shape[2:], pads, strict=True)
     )
-    cropped: Array = a[inside(*crop)]
+    cropped: Values = a[inside(*crop)]
     return cropped
 
 

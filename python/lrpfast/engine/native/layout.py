@@ -41,27 +41,57 @@ def _larger(one: Size3, other: Size3) -> Size3:
     return max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2])
 
 
-@dataclass(frozen=True, eq=False)
-class Workshop:
-    """Where tensors come from: the engine's pool, and the number of threads that work on them (0: all)."""
+class Recorder:
+    """Makes tensors on a pool and collects the steps that work on them.
 
-    pool: core.Pool
-    threads: int
+    A tensor that is dropped gives its memory to the next one, so a program needs no more than what is alive at once.
+    """
+
+    def __init__(self, pool: core.Pool) -> None:
+        self.pool = pool
+        self.program = core.Program()
+        self.value = ""  # what is being worked on; for times by layer
+        self.values: list[str] = []
+
+    def add(self, step: core.Step) -> None:
+        """The next step."""
+        self.program.add(step)
+        self.values.append(self.value)
 
     def tensor(self, samples: int, shape: Shape, halo: Halo = Halo()) -> core.Tensor:  # immutable
-        """An uninitialised tensor for `samples` samples of `shape`."""
-        return core.Tensor(self.pool, samples, shape[0], size3(shape[1:]), halo.before, halo.after)
+        """A tensor for `samples` samples of `shape`; its halo is zero whoever used the memory before."""
+        tensor = core.Tensor(self.pool, samples, shape[0], size3(shape[1:]), halo.before, halo.after)
+        if tensor.has_halo:
+            self.add(core.clear_halo(tensor))
+        return tensor
+
+
+class Bench(Recorder):
+    """Runs every step at once, for what is made before the first pass."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(core.Pool())
+        self.threads = threads
+
+    def add(self, step: core.Step) -> None:
+        step.run(self.threads)
 
     def loaded(self, values: npt.NDArray[np.floating], halo: Halo = Halo()) -> core.Tensor:
         """A tensor that holds `values` (N, C, *spatial)."""
         tensor = self.tensor(len(values), values.shape[1:], halo)
-        whole = values.astype(np.float32, copy=False).reshape(*values.shape[:2], *size3(values.shape[2:]))
-        tensor.load(whole, self.threads)
+        load(tensor, values, self.threads)
         return tensor
 
-    def stored(self, tensor: core.Tensor, shape: Shape) -> Floats:
-        """The values of a tensor as (N, C, *spatial)."""
-        return tensor.store(self.threads).reshape(tensor.samples, *shape)
+
+def load(tensor: core.Tensor, values: npt.NDArray[np.floating], threads: int) -> None:
+    """Put `values` (N, C, *spatial) into a tensor."""
+    whole = values.astype(np.float32, copy=False).reshape(*values.shape[:2], *size3(values.shape[2:]))
+    tensor.load(whole, threads)
+
+
+def stored(tensor: core.Tensor, shape: Shape, threads: int) -> Floats:
+    """The values of a tensor as (N, C, *spatial)."""
+    return tensor.store(threads).reshape(tensor.samples, *shape)
 
 
 def window3(window: Window, spatial: Shape) -> core.Window:

@@ -10,12 +10,21 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from lrpfast import _native as core
-from lrpfast.engine.native.layout import Floats, Halo, Workshop, adjoint_halo, forward_halo, lanes, window3
-from lrpfast.engine.plan import Step
+from lrpfast.engine.native.layout import (
+    BLOCK,
+    Bench,
+    Floats,
+    Halo,
+    Recorder,
+    adjoint_halo,
+    forward_halo,
+    lanes,
+    window3,
+)
+from lrpfast.engine.native.stacks import Block, Blocks
 from lrpfast.engine.reference.maps import modified, window_counts
 from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Shape, Window, fitted
-from lrpfast.rules import Gradient
-from lrpfast.rules.terms import AS_IS, NOTHING, WeightPart
+from lrpfast.rules.terms import AS_IS, NOTHING, Part, WeightPart
 
 #: one value per channel in lanes of 16, or a map of one sample, or nothing
 Bias: TypeAlias = Floats | core.Tensor | None
@@ -23,51 +32,86 @@ Bias: TypeAlias = Floats | core.Tensor | None
 #: a dense layer is a convolution of one pixel
 ONE_PIXEL = Window((), (), (), ())
 
+IDENTITY = core.FunctionParameters(core.Function.identity, 0, 0, 0, 0)
+
+Packed: TypeAlias = core.PackedWeights | core.WinogradWeights
+
 
 class PreparedWeights:
-    """The packed weights of one convolution or dense layer, for every direction and part that a step needs."""
+    """The packed weights of one convolution or dense layer, for every direction and stack that is asked for."""
 
-    def __init__(self, step: Step, layer: Convolution | Dense) -> None:
+    def __init__(self, layer: Convolution | Dense) -> None:
         self.layer = layer
-        self.biases: dict[WeightPart, Floats] = {}
-        self.packed = {
-            (part, adjoint): self._pack(part, adjoint) for part, adjoint in dict.fromkeys(self._needed(step))
-        }
+        self.groups = layer.groups if isinstance(layer, Convolution) else 1
+        self._packed: dict[tuple[Blocks, bool, bool], Packed] = {}
 
-    @staticmethod
-    def _needed(step: Step) -> list[tuple[WeightPart, bool]]:
-        needed: list[tuple[WeightPart, bool]] = [(AS_IS, False)]
-        for group in step.groups:
-            for term in group.terms:
-                needed.append((term.weight, True))
-                if group.denominator != "forward":
-                    needed.append((term.weight, False))
-        return [*needed, (AS_IS, True)] if isinstance(step.rule, Gradient) else needed
+    def packed(self, blocks: Blocks, adjoint: bool, winograd: bool) -> Packed:
+        """The weights of a block matrix, packed on first demand."""
+        key = (blocks, adjoint, winograd)
+        if key not in self._packed:
+            weight = self._assembled(blocks)
+            self._packed[key] = (
+                core.WinogradWeights(weight, adjoint) if winograd else core.PackedWeights(weight, self.groups, adjoint)
+            )
+        return self._packed[key]
 
-    def _pack(self, part: WeightPart, adjoint: bool) -> core.PackedWeights:
-        weight = modified(self.layer.weight.astype(np.float32, copy=False), part)
-        groups = self.layer.groups if isinstance(self.layer, Convolution) else 1
-        return core.PackedWeights(np.ascontiguousarray(weight).reshape(*weight.shape[:2], -1), groups, adjoint)
+    def _assembled(self, blocks: Blocks) -> Floats:
+        """The block matrix (outputs, inputs, taps); between blocks, channels are filled up to a multiple of 16."""
+        weight = self.layer.weight.reshape(*self.layer.weight.shape[:2], -1).astype(np.float32, copy=False)
+        if blocks == ((("ones", 1.0),),) and self.groups == 1:
+            return np.ones((1, *weight.shape[1:]), np.float32)
+        rows, columns = len(blocks), len(blocks[0])
+        if rows == columns == 1:
+            return np.ascontiguousarray(_block(weight, blocks[0][0]))
+        outputs, inputs = whole_blocks(len(weight), rows), whole_blocks(weight.shape[1], columns)
+        assembled = np.zeros((rows, outputs, columns, inputs, weight.shape[2]), np.float32)
+        for row, members in enumerate(blocks):
+            for column, block in enumerate(members):
+                if block is not None:
+                    assembled[row, : len(weight), column, : weight.shape[1]] = _block(weight, block)
+        return assembled.reshape(rows * outputs, columns * inputs, -1)
 
     def bias(self, part: WeightPart) -> Floats | None:
         """The bias of a part in lanes of 16, or None where there is none."""
         if self.layer.bias is None or part == NOTHING:
             return None
-        if part not in self.biases:
-            self.biases[part] = lanes(modified(self.layer.bias.astype(np.float32, copy=False), part))
-        return self.biases[part]
+        return lanes(modified(self.layer.bias.astype(np.float32, copy=False), part))
+
+
+def whole_blocks(channels: int, members: int) -> int:
+    """Channels of each of several maps in one tensor: filled up to whole blocks if there are several."""
+    return channels if members == 1 else -(-channels // BLOCK) * BLOCK
+
+
+def _block(weight: Floats, block: Block) -> Floats:
+    if block is None:
+        return np.zeros_like(weight)
+    part, sign = block
+    values = modified(weight, part)
+    return values if sign == 1 else np.float32(sign) * values
 
 
 class LinearMap(Protocol):
-    """``W_t a``, its adjoint and its bias on tensors; `inputs` holds one tensor per branch."""
+    """A linear map with modified weights, its adjoint and its bias on tensors.
+
+    `inputs` holds one tensor per branch; results go to an epilogue.
+    """
 
     halo: Halo  # around the inputs
     s_halo: Halo  # around what the adjoint reads
+    together: bool  # whether several groups and parts may run at once
     out_shape: Shape
 
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None: ...
+    def prepare(self, blocks: Blocks, adjoint: bool) -> None:
+        """Make what does not depend on the input."""
 
-    def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor: ...
+    def evaluate(
+        self, on: Recorder, blocks: Blocks, parts: list[Part], inputs: list[core.Tensor], to: core.Epilogue
+    ) -> None:
+        """Hand on ``sum_p M_gp x_p``, the groups g behind one another."""
+
+    def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
+        """Hand on ``sum_g M_g' s_g``."""
 
     def bias(self, part: WeightPart) -> Bias: ...
 
@@ -75,98 +119,200 @@ class LinearMap(Protocol):
 class ConvolutionMap:
     """A convolution or a dense layer."""
 
-    def __init__(self, shop: Workshop, weights: PreparedWeights, shape: Shape) -> None:
+    def __init__(self, weights: PreparedWeights, shape: Shape) -> None:
         layer, spatial = weights.layer, shape[1:]
         window = layer.window if isinstance(layer, Convolution) else ONE_PIXEL
-        self.shop, self.weights, self.shape = shop, weights, shape
+        self.weights, self.shape = weights, shape
         self.window = window3(window, spatial)
         self.halo, self.s_halo = forward_halo(window, spatial), adjoint_halo(window, spatial)
+        self.together = weights.groups == 1
         self.out_shape = layer.output_shape(shape)
+        self.winograd = self.together and winograd_pays(window, shape, self.out_shape)
+        self.before = tuple(pad for pad, _ in window.pads_for(spatial))
 
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None:
-        packed = self.weights.packed[part, False]
-        values = bias if isinstance(bias, np.ndarray) else None
-        core.convolve(packed, self.window, inputs[0], out, values, False, self.shop.threads)
+    def prepare(self, blocks: Blocks, adjoint: bool) -> None:
+        self.weights.packed(blocks, adjoint, self.winograd)
 
-    def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor:
-        out = self.shop.tensor(s.samples, self.shape)
-        core.convolve(self.weights.packed[part, True], self.window, s, out, None, False, self.shop.threads)
-        return out
+    def evaluate(
+        self, on: Recorder, blocks: Blocks, parts: list[Part], inputs: list[core.Tensor], to: core.Epilogue
+    ) -> None:
+        if len(parts) == 1 or self.together:
+            self._convolve(on, blocks, False, taken(on, parts, inputs[0], self.shape, self.halo), to)
+            return
+        total = None
+        for column, part in enumerate(parts):
+            value = on.tensor(inputs[0].samples, self.out_shape)
+            only = tuple((row[column],) for row in blocks)
+            source = taken(on, [part], inputs[0], self.shape, self.halo)
+            self._convolve(on, only, False, source, kept(value))
+            total = value if total is None else added(on, total, value)
+        assert total is not None
+        on.add(core.take_up(total, to))
+
+    def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
+        self._convolve(on, blocks, True, s, to)
+
+    def _convolve(self, on: Recorder, blocks: Blocks, adjoint: bool, source: core.Tensor, to: core.Epilogue) -> None:
+        packed = self.weights.packed(blocks, adjoint, self.winograd)
+        if isinstance(packed, core.WinogradWeights):
+            rows, columns = self.before
+            before = (2 - rows, 2 - columns) if adjoint else (rows, columns)
+            on.add(core.winograd(packed, before, source, to))
+        else:
+            on.add(core.convolve(packed, self.window, source, to))
 
     def bias(self, part: WeightPart) -> Bias:
         return self.weights.bias(part)
 
 
-class AffineMap:
-    """A diagonal matrix, whose bias is the shift: maps of one sample, since both may differ at every element."""
+def winograd_pays(window: Window, shape: Shape, out_shape: Shape) -> bool:
+    """Whether a convolution is one for Winograd's algorithm, and large enough for it to be faster."""
+    plain = window.kernel == (3, 3) and window.strides == window.dilations == (1, 1)
+    return (
+        plain
+        and all(0 <= before <= 2 and 0 <= after <= 2 for before, after in window.pads_for(shape[1:]))
+        and min(shape[0], out_shape[0]) >= BLOCK
+        and min(*shape[1:], *out_shape[1:]) >= SMALLEST_FOR_WINOGRAD
+    )
+
+
+#: rows and columns; below, tiles that stick out and the transforms cost what the fewer multiplications save
+SMALLEST_FOR_WINOGRAD = 13
+
+
+def kept(value: core.Tensor) -> core.Activation:
+    """The epilogue that keeps the values as they are."""
+    return core.Activation(value.samples, value.channels, value.size, IDENTITY, y=value)
+
+
+def added(on: Recorder, total: core.Tensor, value: core.Tensor) -> core.Tensor:
+    """``total + value``, in the memory of `value`."""
+    on.add(core.add(total, value, value))
+    return value
+
+
+def taken(on: Recorder, parts: list[Part], a: core.Tensor, shape: Shape, halo: Halo) -> core.Tensor:
+    """Parts of an input, behind one another."""
+    if parts == [AS_IS]:
+        return a
+    channels = whole_blocks(shape[0], len(parts))
+    out = on.tensor(a.samples, (len(parts) * channels, *shape[1:]), halo)
+    for index, part in enumerate(parts):
+        place = out.channels_from(index * channels, shape[0])
+        on.add(core.part(part.positive, part.negative, a, place))
+    return out
+
+
+class ElementwiseMap:
+    """Base of the maps whose steps are cheap: one part after the other, through tensors.
+
+    `apply` and `unapply` give ``W_t a`` and ``W_t' s`` for one modification of the weights.
+    """
 
     halo = s_halo = Halo()
+    together = False
 
-    def __init__(self, shop: Workshop, layer: Affine, shape: Shape) -> None:
-        self.shop, self.layer, self.out_shape = shop, layer, shape
+    def __init__(self, shape: Shape, out_shape: Shape) -> None:
+        self.shape, self.out_shape = shape, out_shape
+
+    def apply(self, on: Recorder, part: WeightPart, inputs: list[core.Tensor]) -> core.Tensor:
+        raise NotImplementedError
+
+    def unapply(self, on: Recorder, part: WeightPart, s: core.Tensor) -> core.Tensor:
+        raise NotImplementedError
+
+    def prepare(self, blocks: Blocks, adjoint: bool) -> None:
+        pass
+
+    def evaluate(
+        self, on: Recorder, blocks: Blocks, parts: list[Part], inputs: list[core.Tensor], to: core.Epilogue
+    ) -> None:
+        total = None
+        for block, part in zip(blocks[0], parts, strict=True):
+            if block is None:
+                continue
+            weight, sign = block
+            sources = [taken(on, [part], a, self.shape, self.halo) for a in inputs]
+            value = signed(on, sign, self.apply(on, weight, sources))
+            total = value if total is None else added(on, total, value)
+        assert total is not None
+        on.add(core.take_up(total, to))
+
+    def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
+        block = blocks[0][0]
+        assert block is not None
+        weight, sign = block
+        on.add(core.take_up(signed(on, sign, self.unapply(on, weight, s)), to))
+
+    def bias(self, part: WeightPart) -> Bias:
+        return None
+
+
+def signed(on: Recorder, sign: float, value: core.Tensor) -> core.Tensor:
+    """``sign value``, in the same memory."""
+    if sign != 1:
+        on.add(core.part(sign, sign, value, value))
+    return value
+
+
+class AffineMap(ElementwiseMap):
+    """A diagonal matrix, whose bias is the shift: maps of one sample, since both may differ at every element."""
+
+    def __init__(self, bench: Bench, layer: Affine, shape: Shape) -> None:
+        super().__init__(shape, shape)
+        self.bench, self.layer = bench, layer
         self._scales: dict[WeightPart, core.Tensor] = {}
         self._shifts: dict[WeightPart, core.Tensor] = {}
 
     def _map(self, known: dict[WeightPart, core.Tensor], part: WeightPart, values: Array) -> core.Tensor:
         if part not in known:
-            known[part] = self.shop.loaded(np.broadcast_to(modified(values, part), self.out_shape)[np.newaxis])
+            known[part] = self.bench.loaded(np.broadcast_to(modified(values, part), self.out_shape)[np.newaxis])
         return known[part]
 
-    def _apply(self, part: WeightPart, x: core.Tensor, shift: core.Tensor | None, out: core.Tensor) -> None:
-        core.affine(x, self._map(self._scales, part, self.layer.scale), shift, out, self.shop.threads)
-
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None:
-        self._apply(part, inputs[0], bias if isinstance(bias, core.Tensor) else None, out)
-
-    def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor:
-        out = self.shop.tensor(s.samples, self.out_shape)
-        self._apply(part, s, None, out)
+    def apply(self, on: Recorder, part: WeightPart, inputs: list[core.Tensor]) -> core.Tensor:
+        out = on.tensor(inputs[0].samples, self.out_shape)
+        on.add(core.affine(inputs[0], self._map(self._scales, part, self.layer.scale), None, out))
         return out
+
+    def unapply(self, on: Recorder, part: WeightPart, s: core.Tensor) -> core.Tensor:
+        return self.apply(on, part, [s])
 
     def bias(self, part: WeightPart) -> Bias:
         return None if part == NOTHING else self._map(self._shifts, part, self.layer.shift)
 
 
-class AverageMap:
+class AverageMap(ElementwiseMap):
     """The mean of each window: its weights are positive, so no rule changes them."""
 
-    halo = s_halo = Halo()
-
-    def __init__(self, shop: Workshop, layer: AveragePool, shape: Shape) -> None:
+    def __init__(self, layer: AveragePool, shape: Shape) -> None:
+        super().__init__(shape, layer.output_shape(shape))
         spatial = shape[1:]
         window = fitted(layer.window, spatial)
-        self.shop, self.shape, self.out_shape = shop, shape, layer.output_shape(shape)
         self.window = window3(window, spatial)
         counts = window_counts(window, spatial, layer.count_include_pad)
         self.factors = np.ascontiguousarray(1 / counts, np.float32)
 
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None:
-        core.sum_pool(self.window, inputs[0], self.factors, out, self.shop.threads)
-
-    def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor:
-        out = self.shop.tensor(s.samples, self.shape)
-        core.sum_unpool(self.window, s, self.factors, out, self.shop.threads)
+    def apply(self, on: Recorder, part: WeightPart, inputs: list[core.Tensor]) -> core.Tensor:
+        out = on.tensor(inputs[0].samples, self.out_shape)
+        on.add(core.sum_pool(self.window, inputs[0], self.factors, out))
         return out
 
-    def bias(self, part: WeightPart) -> Bias:
-        return None
+    def unapply(self, on: Recorder, part: WeightPart, s: core.Tensor) -> core.Tensor:
+        out = on.tensor(s.samples, self.shape)
+        on.add(core.sum_unpool(self.window, s, self.factors, out))
+        return out
 
 
-class SumMap:
+class SumMap(ElementwiseMap):
     """The sum of branches; the adjoint hands every branch the same."""
 
-    halo = s_halo = Halo()
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape, shape)
 
-    def __init__(self, shop: Workshop, shape: Shape) -> None:
-        self.shop, self.out_shape = shop, shape
+    def apply(self, on: Recorder, part: WeightPart, inputs: list[core.Tensor]) -> core.Tensor:
+        out = on.tensor(inputs[0].samples, self.out_shape)
+        on.add(core.activate_sum(inputs, IDENTITY, out))
+        return out
 
-    def forward(self, part: WeightPart, inputs: list[core.Tensor], bias: Bias, out: core.Tensor) -> None:
-        core.affine(inputs[0], None, None, out, self.shop.threads)
-        for branch in inputs[1:]:
-            core.add(out, branch, out, self.shop.threads)
-
-    def adjoint(self, part: WeightPart, s: core.Tensor, branch: int) -> core.Tensor:
+    def unapply(self, on: Recorder, part: WeightPart, s: core.Tensor) -> core.Tensor:
         return s
-
-    def bias(self, part: WeightPart) -> Bias:
-        return None

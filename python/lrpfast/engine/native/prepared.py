@@ -1,37 +1,48 @@
-"""A plan prepared for one shape of input: maps, halos, and everything that depends on weights and shape alone."""
+"""A plan prepared for one shape of input: stages, halos, and everything that depends on weights and shape alone.
+
+A stage is a step, or a linear map with the activation and the max pool behind it: these run on the map's values
+while they are in the cache, and what lies between them is not kept.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import numpy as np
 
 from lrpfast import _native as core
-from lrpfast.engine.native.layout import Halo, Workshop, check_rank, window3
+from lrpfast.engine.native.layout import BLOCK, Bench, Floats, Halo, check_rank, window3
 from lrpfast.engine.native.maps import (
+    IDENTITY,
     AffineMap,
     AverageMap,
-    Bias,
     ConvolutionMap,
     LinearMap,
     PreparedWeights,
     SumMap,
+    added,
+    kept,
+    whole_blocks,
 )
-from lrpfast.engine.plan import Plan, PlannedGroup, Step
+from lrpfast.engine.native.stacks import WHOLE, Stack, stacked
+from lrpfast.engine.plan import Plan, Step
 from lrpfast.model.graph import Node
 from lrpfast.model.layers import (
     Activation,
     Affine,
     AveragePool,
+    Concat,
     Convolution,
     Dense,
+    Layer,
     MaxPool,
     Shape,
     Sum,
     fitted,
 )
-from lrpfast.rules import Gradient, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
-from lrpfast.rules.terms import Fixed, Part, Term
+from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
+from lrpfast.rules.terms import AS_IS, Fixed, Part
 
 RELU_RULES = {
     Gradient: core.ActivationRule.gradient,
@@ -43,123 +54,266 @@ GATES = {"open": core.Gate.open, "z > 0": core.Gate.positive, "z < 0": core.Gate
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedTerm:
-    """A term; `fixed` holds its input where it is a constant (one sample)."""
+class PreparedStack:
+    """A stack of groups with its biases, and what of it is constant: inputs, and their share of the denominators."""
 
-    term: Term
-    fixed: core.Tensor | None
-
-    @property
-    def part(self) -> Part:
-        """What the term takes of its input."""
-        return self.term.input if isinstance(self.term.input, Part) else Part(1, 1)
-
-
-@dataclass(frozen=True, eq=False)
-class PreparedGroup:
-    """A group of terms; `constant` is the part of the denominator that does not depend on the input (one sample)."""
-
-    plan: PlannedGroup
-    terms: tuple[PreparedTerm, ...]
-    bias: Bias
+    stack: Stack
+    shares: list[tuple[core.Gate, float]]
+    channels: int  # of denominators and quotients, all groups together
+    bias: Floats | None
+    shift: core.Tensor | None  # a bias that is a map; it is in the denominators, and absorbs
+    fixed: tuple[core.Tensor | None, ...]  # one for each part
     constant: core.Tensor | None
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether relevance of all channels is added up first."""
+        return self.stack.is_flat and self.channels == 1
+
+    def part(self, index: int) -> Part:
+        """What is taken of an input, fixed or not."""
+        part = self.stack.parts[index]
+        return part if isinstance(part, Part) else Part(1, 1)
+
 
 @dataclass(frozen=True, eq=False)
-class PreparedStep:
-    """One step for one shape of input."""
+class Stage:
+    """Steps that run together, for one shape of input; the first of them has the rule."""
 
-    step: Step
+    steps: tuple[Step, ...]
     in_shapes: tuple[Shape, ...]
+    shape: Shape  # of the first step's own values
     out_shape: Shape
+    function: core.FunctionParameters = IDENTITY
+    slope: core.Tensor | None = None
     linear: LinearMap | None = None
     window: core.Window | None = None
-    function: core.FunctionParameters | None = None
-    slope: core.Tensor | None = None
-    groups: tuple[PreparedGroup, ...] = ()
+    keeps_values: bool = False  # whether the values ahead of the pool are looked at later
+    stacks: tuple[PreparedStack, ...] = ()
+
+    @property
+    def step(self) -> Step:
+        """The step that the stage is named after."""
+        return self.steps[0]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the values that it reads."""
+        return self.step.node.inputs
+
+    @property
+    def output(self) -> str:
+        """Name of the value that it makes."""
+        return self.steps[-1].node.output
+
+    @property
+    def is_shared_out(self) -> bool:
+        """Whether the rule is plain proportion to the inputs, with the stage's own value for a denominator."""
+        stacks = [prepared.stack for prepared in self.stacks]
+        whole = len(stacks) == 1 and stacks[0].blocks == WHOLE and stacks[0].parts == (AS_IS,)
+        return whole and stacks[0].denominator == "forward" and stacks[0].groups[0].gate == "open"
+
+    @property
+    def channel_starts(self) -> list[int]:
+        """First channel of each branch of a concatenation."""
+        return [0, *accumulate(shape[0] for shape in self.in_shapes)][:-1]
+
+    def is_whole(self, start: int, shape: Shape) -> bool:
+        """Whether a branch of a concatenation that begins there fills whole blocks."""
+        return start % BLOCK == 0 and (shape[0] % BLOCK == 0 or start + shape[0] == self.out_shape[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """All steps for one shape of input, and the halo that each value needs."""
+    """All stages for one shape of input, the halo that each value needs, and which values lie within another."""
 
     shapes: dict[str, Shape]
     halos: dict[str, Halo]
-    steps: tuple[PreparedStep, ...] = field(repr=False)
+    places: dict[str, tuple[str, int]]  # value: the concatenation that holds it, and its first channel there
+    stages: tuple[Stage, ...] = field(repr=False)
 
 
-def prepare(plan: Plan, weights: dict[str, PreparedWeights], shop: Workshop, sample_shape: Shape) -> Prepared:
+def prepare(plan: Plan, weights: dict[str, PreparedWeights], bench: Bench, sample_shape: Shape) -> Prepared:
     """The plan for samples of `sample_shape`, in the graph's own layout."""
     shapes = plan.graph.inner_shapes(sample_shape)
-    steps, halos = [], dict.fromkeys(shapes, Halo())
+    halos = dict.fromkeys(shapes, Halo())
+    stages: list[Stage] = []
     for step in plan.steps:
         for name in (*step.node.inputs, step.node.output):
             check_rank(step.node, shapes[name])
-        prepared = _prepare_step(step, weights, shop, shapes)
-        steps.append(prepared)
-        if prepared.linear is not None:
+        if stages and _continues(stages[-1], step, plan):
+            stages[-1] = _continued(stages[-1], step)
+            continue
+        stages.append(_stage(step, weights, bench, shapes))
+        linear = stages[-1].linear
+        if linear is not None:
             for name in step.node.inputs:
-                halos[name] |= prepared.linear.halo
-    return Prepared(shapes, halos, tuple(steps))
+                halos[name] |= linear.halo
+    places = _places(plan, stages)
+    for value, (whole, _) in places.items():  # a concatenation comes before the one that holds it
+        halos[whole] |= halos[value]
+    return Prepared(shapes, halos, places, tuple(stages))
 
 
-def _prepare_step(
-    step: Step, weights: dict[str, PreparedWeights], shop: Workshop, shapes: dict[str, Shape]
-) -> PreparedStep:
+def _stage(step: Step, weights: dict[str, PreparedWeights], bench: Bench, shapes: dict[str, Shape]) -> Stage:
     node, layer = step.node, step.node.layer
     ins, out = tuple(shapes[name] for name in node.inputs), shapes[node.output]
+    stage = Stage((step,), ins, out, out)
     match layer:
         case MaxPool():
-            spatial = ins[0][1:]
-            return PreparedStep(step, ins, out, window=window3(fitted(layer.window, spatial), spatial))
+            return replace(stage, window=window3(fitted(layer.window, ins[0][1:]), ins[0][1:]))
         case Activation():
-            return PreparedStep(step, ins, out, function=_function(layer, step.rule), slope=_slope(layer, shop, ins[0]))
+            return replace(stage, function=_function(layer, step.rule), slope=_slope(layer, bench, ins[0]))
         case Convolution() | Dense() | Affine() | AveragePool() | Sum():
-            linear = _linear_map(node, weights, shop, ins[0])
-            groups = tuple(_prepare_group(group, linear, shop, ins[0]) for group in step.groups)
-            return PreparedStep(step, ins, out, linear=linear, groups=groups)
+            linear = _linear_map(node, weights, bench, ins[0])
+            linear.prepare(WHOLE, False)
+            if isinstance(step.rule, Gradient):
+                linear.prepare(WHOLE, True)
+            stacks = tuple(_prepare_stack(s, linear, bench, ins[0]) for s in stacked(step.groups, linear.together))
+            keeps = any(group.denominator == "forward" or group.gate != "open" for group in step.groups)
+            return replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)
         case _:
-            return PreparedStep(step, ins, out)
+            return stage
 
 
-def _linear_map(node: Node, weights: dict[str, PreparedWeights], shop: Workshop, shape: Shape) -> LinearMap:
+def _continues(stage: Stage, step: Step, plan: Plan) -> bool:
+    """Whether the step may run on the values of the stage as they come, and nothing else needs these."""
+    if stage.linear is None or step.node.inputs != (stage.output,):
+        return False
+    if plan.graph.consumers[stage.output] != (step.node,) or stage.output == plan.graph.output:
+        return False
+    layer = step.node.layer
+    if isinstance(layer, Activation):
+        return len(stage.steps) == 1 and isinstance(step.rule, Pass) and _stands_in(stage, layer)
+    if isinstance(layer, MaxPool) and isinstance(stage.linear, ConvolutionMap):
+        flat = any(prepared.is_flat for prepared in stage.stacks)
+        linear_rule = bool(stage.stacks)
+        return stage.window is None and linear_rule and not flat and _side_by_side(layer, stage.shape)
+    return False
+
+
+def _stands_in(stage: Stage, layer: Activation) -> bool:
+    """Whether the activated value will do where a rule looks at the pre-activation."""
+    if isinstance(layer.slope, np.ndarray) and layer.slope.size > 1:
+        return False
+    if not stage.keeps_values:
+        return True
+    divides = any(prepared.stack.denominator == "forward" for prepared in stage.stacks)
+    return stage.step.positive_only and (layer.function == "relu" or (layer.function == "clip" and not divides))
+
+
+def _side_by_side(layer: MaxPool, shape: Shape) -> bool:
+    """Whether the windows of a pool of a two-dimensional map neither overlap nor reach beyond it."""
+    window = fitted(layer.window, shape[1:])
+    return (
+        len(shape) == 3
+        and window.kernel == window.strides
+        and set(window.dilations) == {1}
+        and all(pads == (0, 0) for pads in window.pads_for(shape[1:]))
+        and all(size >= kernel for size, kernel in zip(shape[1:], window.kernel, strict=True))
+        and window.output_size(shape[1:])
+        == tuple(size // kernel for size, kernel in zip(shape[1:], window.kernel, strict=True))
+    )
+
+
+def _continued(stage: Stage, step: Step) -> Stage:
+    layer, shape = step.node.layer, stage.shape
+    steps = (*stage.steps, step)
+    if isinstance(layer, Activation):
+        return replace(stage, steps=steps, function=_function(layer, step.rule))
+    assert isinstance(layer, MaxPool)
+    window = window3(fitted(layer.window, shape[1:]), shape[1:])
+    return replace(stage, steps=steps, window=window, out_shape=layer.output_shape(shape))
+
+
+def _places(plan: Plan, stages: list[Stage]) -> dict[str, tuple[str, int]]:
+    """Branches of concatenations that can be written where they belong at once."""
+    written = {stage.output for stage in stages if not is_copied_in_numpy(stage.step.node.layer)}
+    places: dict[str, tuple[str, int]] = {}
+    for stage in stages:
+        if not isinstance(stage.step.node.layer, Concat) or is_copied_in_numpy(stage.step.node.layer):
+            continue
+        for name, start, shape in zip(stage.inputs, stage.channel_starts, stage.in_shapes, strict=True):
+            if stage.is_whole(start, shape) and name in written and name not in places:
+                places[name] = (stage.output, start)
+    return places
+
+
+def is_copied_in_numpy(layer: Layer) -> bool:
+    """Whether the layer only moves values, in a way for which the core has no step of its own."""
+    return layer.kind == "routing" and not (isinstance(layer, Concat) and layer.axis == 0)
+
+
+def _linear_map(node: Node, weights: dict[str, PreparedWeights], bench: Bench, shape: Shape) -> LinearMap:
     match node.layer:
         case Affine():
-            return AffineMap(shop, node.layer, shape)
+            return AffineMap(bench, node.layer, shape)
         case AveragePool():
-            return AverageMap(shop, node.layer, shape)
+            return AverageMap(node.layer, shape)
         case Sum():
-            return SumMap(shop, shape)
+            return SumMap(shape)
         case _:
-            return ConvolutionMap(shop, weights[node.name], shape)
+            return ConvolutionMap(weights[node.name], shape)
 
 
-def _prepare_group(group: PlannedGroup, linear: LinearMap, shop: Workshop, shape: Shape) -> PreparedGroup:
-    terms = tuple(PreparedTerm(term, _fixed_input(term, linear, shop, shape)) for term in group.terms)
-    constant = None
-    bias = linear.bias(group.bias)
-    for term in terms:
-        if term.fixed is not None:
-            own = bias if group.denominator == "constant" and constant is None else None
-            value = shop.tensor(1, linear.out_shape)
-            linear.forward(term.term.weight, [term.fixed], own, value)
-            constant = _summed(constant, term.term.sign, value, shop)
-    return PreparedGroup(group, terms, bias, constant)
+def _prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -> PreparedStack:
+    out = linear.out_shape
+    flat = stack.is_flat and linear.together
+    channels = 1 if flat else len(stack.groups) * whole_blocks(out[0], len(stack.groups))
+    if stack.denominator == "computed":
+        linear.prepare(stack.columns(stack.free), False)
+    for part in range(len(stack.parts)):
+        linear.prepare(stack.columns([part]), True)
+    biases = [linear.bias(group.bias) for group in stack.groups]
+    shift = biases[0] if isinstance(biases[0], core.Tensor) else None
+    fixed = tuple(
+        bench.loaded(np.broadcast_to(np.asarray(part.value, np.float32), shape)[np.newaxis], linear.halo)
+        if isinstance(part, Fixed)
+        else None
+        for part in stack.parts
+    )
+    return PreparedStack(
+        stack,
+        [(GATES[group.gate], group.share) for group in stack.groups],
+        channels,
+        None if flat or shift is not None else _joined(biases, whole_blocks(out[0], 1)),
+        shift,
+        fixed,
+        _constant(stack, fixed, shift, linear, bench, (channels, *out[1:])),
+    )
 
 
-def _fixed_input(term: Term, linear: LinearMap, shop: Workshop, shape: Shape) -> core.Tensor | None:
-    if not isinstance(term.input, Fixed):
+def _joined(biases: list[Floats | core.Tensor | None], channels: int) -> Floats | None:
+    """The biases of all groups behind one another, or None if there are none."""
+    if all(bias is None for bias in biases):
         return None
-    return shop.loaded(np.broadcast_to(np.asarray(term.input.value, np.float32), shape)[np.newaxis], linear.halo)
+    nothing = np.zeros(-(-channels // BLOCK) * BLOCK, np.float32)
+    return np.concatenate([bias if isinstance(bias, np.ndarray) else nothing for bias in biases])
 
 
-def _summed(total: core.Tensor | None, sign: float, value: core.Tensor, shop: Workshop) -> core.Tensor:
-    """``total + sign value``, in the memory of `value`."""
-    if sign != 1:
-        core.part(sign, sign, value, value, shop.threads)
-    if total is not None:
-        core.add(total, value, value, shop.threads)
-    return value
+def _constant(
+    stack: Stack,
+    fixed: tuple[core.Tensor | None, ...],
+    shift: core.Tensor | None,
+    linear: LinearMap,
+    bench: Bench,
+    shape: Shape,
+) -> core.Tensor | None:
+    """The part of the denominators that does not depend on the input, but for biases that are lanes; one sample."""
+    total = None
+    for index, a in enumerate(fixed):
+        if a is None:
+            continue
+        blocks = stack.columns([index])
+        linear.prepare(blocks, False)
+        value = bench.tensor(1, shape)
+        linear.evaluate(bench, blocks, [Part(1, 1)], [a], kept(value))
+        total = value if total is None else added(bench, total, value)
+    if shift is not None and stack.denominator != "forward":
+        value = bench.tensor(1, shape)
+        bench.add(core.affine(shift, None, None, value))
+        total = value if total is None else added(bench, total, value)
+    return total
 
 
 def _function(layer: Activation, rule: Rule) -> core.FunctionParameters:
@@ -171,7 +325,7 @@ def _function(layer: Activation, rule: Rule) -> core.FunctionParameters:
     return core.FunctionParameters(getattr(core.Function, layer.function), alpha, beta, layer.low, layer.high)
 
 
-def _slope(layer: Activation, shop: Workshop, shape: Shape) -> core.Tensor | None:
+def _slope(layer: Activation, bench: Bench, shape: Shape) -> core.Tensor | None:
     if layer.function != "leaky_relu" or layer.slope.size == 1:
         return None
-    return shop.loaded(np.broadcast_to(layer.slope, shape)[np.newaxis])
+    return bench.loaded(np.broadcast_to(layer.slope, shape)[np.newaxis])

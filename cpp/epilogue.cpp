@@ -1,0 +1,278 @@
+#include "epilogue.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "dispatch.h"
+#include "parallel.h"
+
+namespace lrpfast {
+namespace {
+
+enum Drawer { kActivated, kUnpooled };
+
+In rows(const Tensor& tensor, std::int64_t sample, int block, const Stretch& stretch) {
+  return {tensor.row(sample, block, stretch.plane, stretch.first_row), static_cast<long>(tensor.row_stride)};
+}
+
+Out rows_out(const Tensor& tensor, std::int64_t sample, int block, const Stretch& stretch) {
+  return {tensor.row(sample, block, stretch.plane, stretch.first_row), static_cast<long>(tensor.row_stride)};
+}
+
+In rows(const std::optional<Tensor>& tensor, std::int64_t sample, int block, const Stretch& stretch) {
+  return tensor ? rows(*tensor, sample, block, stretch) : In{nullptr, 0};
+}
+
+std::optional<Tensor> borrowed(const std::optional<Tensor>& tensor) {
+  if (!tensor) return std::nullopt;
+  return tensor->borrowed();
+}
+
+void require(bool fits, const char* what) {
+  if (!fits) throw std::invalid_argument(std::string("epilogue: ") + what + " does not fit the map");
+}
+
+void check_windows(const SidePool& pool, const Size3& size, const Tensor& windows) {
+  const Window& w = pool.window;
+  require(w.kernel[0] == 1 && w.strides[0] == 1 && w.before == Size3{} && size[0] == windows.size[0], "pool");
+  for (int axis = 1; axis < 3; ++axis)
+    require(w.kernel[axis] == w.strides[axis] && w.dilations[axis] == 1 &&
+                windows.size[axis] == size[axis] / w.strides[axis],
+            "pool");
+  require(pool.winners.size == windows.size && pool.winners.channels == windows.channels, "winners");
+}
+
+// The windows of row `window_row` of a stretch, on rows of `row` floats.
+PoolTask windows_of(const SidePool& pool, const Stretch& stretch, const Size3& size, long row, int window_row) {
+  PoolTask task{};
+  task.input_row = row;
+  const Size3 local{1, stretch.rows, size[2]};
+  for (int axis = 0; axis < 3; ++axis) {
+    task.size[axis] = local[axis];
+    task.kernel[axis] = pool.window.kernel[axis];
+    task.strides[axis] = pool.window.strides[axis];
+    task.dilations[axis] = 1;
+  }
+  task.origin[1] = window_row * pool.window.strides[1] - stretch.first_row;
+  task.windows = size[2] / pool.window.strides[2];
+  return task;
+}
+
+// Calls f(row of windows) for those that lie in the stretch.
+template <class F>
+void for_window_rows(const SidePool& pool, const Stretch& stretch, const F& f) {
+  const int step = pool.window.strides[1];
+  for (int y = stretch.first_row / step; (y + 1) * step <= stretch.first_row + stretch.rows; ++y) f(y);
+}
+
+}  // namespace
+
+float* scratch(int drawer, std::size_t floats) {
+  struct Free {
+    void operator()(float* p) const { std::free(p); }
+  };
+  struct Memory {
+    std::unique_ptr<float, Free> block;
+    std::size_t floats = 0;
+  };
+  thread_local std::vector<Memory> drawers;
+  if (drawers.size() <= static_cast<std::size_t>(drawer)) drawers.resize(drawer + 1);
+  Memory& memory = drawers[drawer];
+  if (memory.floats < floats) {
+    const std::size_t bytes = (floats * sizeof(float) + 4095) / 4096 * 4096;
+    memory.block.reset(static_cast<float*>(std::aligned_alloc(4096, bytes)));
+    if (!memory.block) throw std::bad_alloc();
+    memory.floats = bytes / sizeof(float);
+  }
+  return memory.block.get();
+}
+
+Epilogue::Epilogue(int maps_, int channels_, Size3 size_, int row_step_)
+    : maps(maps_), channels(channels_), size(size_), row_step(row_step_) {}
+
+Activation::Activation(int maps_, int channels_, Size3 size_, FunctionParameters function, Lanes bias,
+                       std::optional<Tensor> slope, std::optional<Tensor> y, std::optional<Pool> pool)
+    : Epilogue(maps_, channels_, size_, pool ? pool->side.window.strides[1] : 1),
+      function_(function),
+      bias_(std::move(bias)),
+      slope_(borrowed(slope)),
+      y_(borrowed(y)),
+      pool_(std::move(pool)) {
+  require(y_ || pool_, "nothing");
+  require(bias_.empty() || bias_.size() == static_cast<std::size_t>(blocks()) * kBlock, "bias");
+  if (slope_) require(slope_->samples == 1 && slope_->channels == channels && slope_->size == size, "slope");
+  if (y_) require(y_->samples == maps && y_->channels == channels && y_->size == size, "y");
+  if (!pool_) return;
+  require(pool_->values.samples == maps && pool_->values.channels == channels, "pool");
+  require(pool_->side.winners.samples == maps, "winners");
+  require(!pool_->values.overlaps(pool_->side.winners), "one tensor for values and winners");
+  check_windows(pool_->side, size, pool_->values);
+  pool_ = Pool{{pool_->side.window, pool_->side.winners.borrowed()}, pool_->values.borrowed()};
+}
+
+void Activation::take(const Stretch& stretch) {
+  const float* bias = bias_.empty() ? nullptr : bias_.data() + static_cast<std::size_t>(stretch.block) * kBlock;
+  const Area whole = area(stretch);
+  const Out y = y_ ? rows_out(*y_, stretch.sample, stretch.block, stretch)
+                   : Out{scratch(kActivated, stretch.rows * whole.floats), whole.floats};
+  kernels().activate(function_, bias, {stretch.values, stretch.row}, rows(slope_, 0, stretch.block, stretch), y, whole);
+  if (pool_) pool_rows(stretch, {y.at, y.row});
+}
+
+bool Activation::writes_to(const Tensor& tensor) const {
+  return (y_ && y_->overlaps(tensor)) ||
+         (pool_ && (pool_->values.overlaps(tensor) || pool_->side.winners.overlaps(tensor)));
+}
+
+void Activation::pool_rows(const Stretch& stretch, In y) const {
+  for_window_rows(pool_->side, stretch, [&](int window_row) {
+    PoolTask task = windows_of(pool_->side, stretch, size, y.row, window_row);
+    task.input = y.at;
+    const std::int64_t n = stretch.sample;
+    kernels().max_pool(
+        task, pool_->values.row(n, stretch.block, stretch.plane, window_row),
+        reinterpret_cast<std::int32_t*>(pool_->side.winners.row(n, stretch.block, stretch.plane, window_row)));
+  });
+}
+
+Quotient::Quotient(int maps_, Terms terms)
+    : Epilogue(maps_, terms.s.channels, terms.s.size, terms.pool ? terms.pool->window.strides[1] : 1),
+      terms_(std::move(terms)),
+      explanations_(terms_.s.samples / maps_) {
+  const Tensor &r = terms_.r, &s = terms_.s;
+  const int stacked = static_cast<int>(terms_.groups.size());
+  require(stacked > 0 && s.blocks == stacked * r.blocks && (stacked == 1 ? s.channels == r.channels : true), "r");
+  require(s.samples % maps == 0 && r.samples == s.samples, "the number of explanations");
+  require(terms_.bias.empty() || terms_.bias.size() == static_cast<std::size_t>(s.blocks) * kBlock, "bias");
+  if (terms_.constant)
+    require(terms_.constant->samples == 1 && terms_.constant->blocks == s.blocks && terms_.constant->size == size,
+            "constant");
+  for (const Group& group : terms_.groups) require(group.gate == Gate::open || terms_.own, "a gate without own values");
+  if (terms_.own)
+    require(terms_.own->samples == maps && terms_.own->channels == r.channels && terms_.own->size == size, "own");
+  if (terms_.pool) {
+    check_windows(*terms_.pool, size, r);
+    require(s.samples % terms_.pool->winners.samples == 0, "winners");
+  } else {
+    require(r.size == size, "r");
+  }
+  rows_.resize(static_cast<std::size_t>(s.samples) * s.blocks * size[0] * size[1]);
+  terms_.r = r.borrowed();
+  terms_.s = s.borrowed();
+  terms_.constant = borrowed(terms_.constant);
+  terms_.own = borrowed(terms_.own);
+  if (terms_.pool) terms_.pool->winners = terms_.pool->winners.borrowed();
+}
+
+void Quotient::take(const Stretch& stretch) {
+  const int r_block = stretch.block % terms_.r.blocks;
+  const Group& group = terms_.groups[stretch.block / terms_.r.blocks];
+  const Area whole = area(stretch);
+  QuotientTask task{};
+  task.values = {stretch.values, stretch.row};
+  task.constant = rows(terms_.constant, 0, stretch.block, stretch);
+  task.own = rows(terms_.own, stretch.sample, r_block, stretch);
+  task.bias = terms_.bias.empty() ? nullptr : terms_.bias.data() + static_cast<std::size_t>(stretch.block) * kBlock;
+  task.bias_within = terms_.bias_within;
+  task.gate = group.gate;
+  task.share = group.share;
+  task.stabilizer = terms_.stabilizer;
+  for (int t = 0; t < explanations_; ++t) {
+    const std::int64_t n = stretch.sample * explanations_ + t;
+    task.s = rows_out(terms_.s, n, stretch.block, stretch);
+    if (terms_.pool) {
+      float* unpooled = scratch(kUnpooled, stretch.rows * whole.floats);
+      std::fill_n(unpooled, stretch.rows * whole.floats, 0.0f);
+      const std::int64_t won = n / (terms_.s.samples / terms_.pool->winners.samples);
+      for_window_rows(*terms_.pool, stretch, [&](int window_row) {
+        const PoolTask windows = windows_of(*terms_.pool, stretch, size, whole.floats, window_row);
+        kernels().max_unpool(
+            windows, terms_.r.row(n, r_block, stretch.plane, window_row),
+            reinterpret_cast<const std::int32_t*>(terms_.pool->winners.row(won, r_block, stretch.plane, window_row)),
+            unpooled);
+      });
+      task.r = {unpooled, whole.floats};
+    } else {
+      task.r = rows(terms_.r, n, r_block, stretch);
+    }
+    const std::size_t map = static_cast<std::size_t>(n) * terms_.s.blocks + stretch.block;
+    QuotientSums& sums = rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
+    sums = {};
+    kernels().quotient(task, sums, whole);
+  }
+}
+
+bool Quotient::writes_to(const Tensor& tensor) const { return terms_.s.overlaps(tensor); }
+
+void Quotient::write(double* to, int row) const {
+  const std::size_t lines = static_cast<std::size_t>(size[0]) * size[1], blocks_of_sample = terms_.s.blocks;
+  for (int n = 0; n < samples(); ++n) std::fill_n(to + static_cast<std::ptrdiff_t>(n) * row, columns(), 0.0);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const std::size_t block = i / lines % blocks_of_sample;
+    double* total = to + static_cast<std::ptrdiff_t>(i / lines / blocks_of_sample) * row;
+    if (block < static_cast<std::size_t>(terms_.r.blocks)) total[0] += rows_[i].received;  // r counts once
+    total[1] += rows_[i].bias;
+    total[2] += rows_[i].stabilizer;
+    total[3] += rows_[i].quotients;
+  }
+}
+
+Contribution::Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate)
+    : Epilogue(out.samples, out.channels, out.size, 1),
+      positive_(positive),
+      negative_(negative),
+      a_(a.borrowed()),
+      out_(out.borrowed()),
+      accumulate_(accumulate) {
+  require(a_.channels == channels && a_.size == size && maps % a_.samples == 0, "a");
+  rows_.resize(static_cast<std::size_t>(maps) * out_.blocks * size[0] * size[1]);
+}
+
+void Contribution::take(const Stretch& stretch) {
+  const std::int64_t n = stretch.sample;
+  const ContributionTask task{positive_,
+                              negative_,
+                              rows(a_, n / (maps / a_.samples), stretch.block, stretch),
+                              {stretch.values, stretch.row},
+                              accumulate_,
+                              rows_out(out_, n, stretch.block, stretch)};
+  const std::size_t map = static_cast<std::size_t>(n) * out_.blocks + stretch.block;
+  rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row] = kernels().contribute(task, area(stretch));
+}
+
+bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(tensor); }
+
+void Contribution::write(double* to, int row) const {
+  const std::size_t each = rows_.size() / maps;
+  for (int n = 0; n < maps; ++n) {
+    double& total = to[static_cast<std::ptrdiff_t>(n) * row];
+    total = 0;
+    for (std::size_t i = n * each; i < (n + 1) * each; ++i) total += rows_[i];
+  }
+}
+
+Step take_up(const Tensor& values_, std::shared_ptr<Epilogue> epilogue_) {
+  require(
+      values_.samples == epilogue_->maps && values_.channels == epilogue_->channels && values_.size == epilogue_->size,
+      "a tensor");
+  return Step([values = values_.borrowed(), epilogue = std::move(epilogue_)](int threads) {
+    const int step = epilogue->row_step, height = values.size[1];
+    const int length = std::max(1, 256 / values.size[2] / step) * step;  // short enough for sums in float
+    const int lengths = (height + length - 1) / length;
+    const long chunks = static_cast<long>(values.size[0]) * lengths;
+    parallel_for(threads, values.samples * values.blocks * chunks, 2 * values.vectors(), [&](long task) {
+      const long map = task / chunks;
+      const int plane = static_cast<int>(task % chunks / lengths), first = static_cast<int>(task % lengths) * length;
+      const int block = static_cast<int>(map % values.blocks);
+      const std::int64_t sample = map / values.blocks;
+      epilogue->take({sample, block, plane, first, std::min(length, height - first),
+                      values.row(sample, block, plane, first), static_cast<long>(values.row_stride)});
+    });
+  });
+}
+
+}  // namespace lrpfast

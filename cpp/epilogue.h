@@ -1,0 +1,141 @@
+// What happens to the values of a linear map as soon as they are computed, while they are in the cache: bias,
+// activation and pooling on the way forward, division by the denominator and multiplication by the input on the way
+// back.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "tensor.h"
+
+namespace lrpfast {
+
+// How the kernel of a convolution or pool slides; `before` is the padding ahead of the first element of each axis.
+struct Window {
+  Size3 kernel, strides, dilations, before;
+};
+
+// Some rows of one block of one sample's map, just computed: values[row][column][16], rows `row` floats apart.
+struct Stretch {
+  std::int64_t sample;
+  int block, plane, first_row, rows;
+  const float* values;
+  long row;
+};
+
+// A float for each channel, zeros behind the last, in whole blocks.
+using Lanes = std::vector<float>;
+
+// Takes up a map in stretches, each part of it once, from several threads at once. One epilogue belongs to one step.
+class Epilogue {
+ public:
+  // Of the map that is taken up.
+  const int maps, channels;  // samples, and channels of each
+  const Size3 size;
+  // Stretches begin at multiples of this many rows, and have a multiple of it unless they end the map.
+  const int row_step;
+
+  virtual ~Epilogue() = default;
+  Epilogue(const Epilogue&) = delete;
+  Epilogue& operator=(const Epilogue&) = delete;
+  virtual void take(const Stretch& stretch) = 0;
+  // Whether it writes to memory of the tensor, which then cannot be what the map is computed from.
+  virtual bool writes_to(const Tensor& tensor) const = 0;
+  int blocks() const { return (channels + kBlock - 1) / kBlock; }
+
+ protected:
+  Epilogue(int maps, int channels, Size3 size, int row_step);
+  Area area(const Stretch& stretch) const { return {stretch.rows, static_cast<long>(size[2]) * kBlock}; }
+};
+
+// A max pool whose windows lie side by side, so that a stretch holds whole windows.
+struct SidePool {
+  Window window;
+  Tensor winners;  // as in pooling.h
+};
+
+// y = function(values + bias), and the largest of each window if there is a pool.
+class Activation : public Epilogue {
+ public:
+  struct Pool {
+    SidePool side;
+    Tensor values;
+  };
+  // `y` may be left out if there is a pool; `slope` has one sample, or none.
+  Activation(int samples, int channels, Size3 size, FunctionParameters function, Lanes bias,
+             std::optional<Tensor> slope, std::optional<Tensor> y, std::optional<Pool> pool);
+  void take(const Stretch& stretch) override;
+  bool writes_to(const Tensor& tensor) const override;
+
+ private:
+  void pool_rows(const Stretch& stretch, In y) const;
+  FunctionParameters function_;
+  Lanes bias_;
+  std::optional<Tensor> slope_, y_;
+  std::optional<Pool> pool_;
+};
+
+// s = share * gate(own) * r / stab(values + bias + constant), with the sums that the audit needs.
+//
+// Groups of a rule may be stacked: values and s then hold one map after the other, each as many whole blocks as r.
+// r and s may have T samples for each of `values`.
+class Quotient : public Epilogue, public Figures {
+ public:
+  struct Group {
+    Gate gate;
+    float share;
+  };
+  struct Terms {
+    Tensor r, s;
+    std::optional<SidePool> pool;  // r is that of its windows
+    std::vector<Group> groups;
+    float stabilizer;
+    Lanes bias;  // stacked like the groups; may be empty
+    bool bias_within;
+    std::optional<Tensor> constant, own;
+  };
+  Quotient(int samples, Terms terms);
+  void take(const Stretch& stretch) override;
+  bool writes_to(const Tensor& tensor) const override;
+  // Received, absorbed by the bias, by the stabilizer, and handled, for each sample of r.
+  int samples() const override { return terms_.s.samples; }
+  int columns() const override { return 4; }
+  void write(double* to, int row) const override;
+
+ private:
+  Terms terms_;
+  int explanations_;
+  std::vector<QuotientSums> rows_;  // at the first row of each stretch
+};
+
+// out (+)= (positive max(a, 0) + negative min(a, 0)) * values, with the sum of what was handed down.
+class Contribution : public Epilogue, public Figures {
+ public:
+  Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate);
+  void take(const Stretch& stretch) override;
+  bool writes_to(const Tensor& tensor) const override;
+  // What was handed down, for each sample of out.
+  int samples() const override { return out_.samples; }
+  int columns() const override { return 1; }
+  void write(double* to, int row) const override;
+
+ private:
+  float positive_, negative_;
+  Tensor a_, out_;
+  bool accumulate_;
+  std::vector<double> rows_;
+};
+
+// A step that takes up the values of a tensor.
+Step take_up(const Tensor& values, std::shared_ptr<Epilogue> epilogue);
+
+// Aligned memory of this thread, at least so many floats, for what lives no longer than a task. Two uses that overlap
+// in time take two drawers.
+float* scratch(int drawer, std::size_t floats);
+
+}  // namespace lrpfast

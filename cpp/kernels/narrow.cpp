@@ -1,0 +1,82 @@
+// Convolution to a few channels: what the dense kernel would do with most lanes of its one output block empty, as on
+// the way back to an image.
+//
+// Loop order: tiles of pixels; then input block, tap; innermost the tile. Here the vectors run over input channels: a
+// pixel's 16 channels are loaded once and multiplied with the weights of each output channel, and the lanes are added
+// up at the end of the tile.
+//
+// Tile: 6 pixels x up to 4 outputs, 24 accumulators. A visit loads 6 + 4 vectors for 24 multiply-adds.
+#include "vector.h"
+
+namespace lrpfast {
+namespace LRPFAST_ISA {
+namespace {
+
+// The sum of all lanes, always in the same order.
+inline float lanes_sum(vec v) {
+#pragma GCC unroll 4
+  for (int step = kLanes / 2; step > 0; step /= 2) {
+    ivec other;
+    for (int i = 0; i < kLanes; ++i) other[i] = i ^ step;
+    v += __builtin_shuffle(v, other);
+  }
+  return v[0];
+}
+
+template <int Pixels, int Targets>
+void tile(const NarrowTask& task, const long* in, const long* out) {
+  vec sums[Pixels][Targets];
+  for (int i = 0; i < Pixels; ++i)
+    for (int t = 0; t < Targets; ++t) sums[i][t] = vec{};
+  const float* weights = task.weights;
+  for (int b = 0; b < task.blocks; ++b, weights += task.kernel_taps * Targets * kBlock)
+    for (int tap = 0; tap < task.tap_count; ++tap) {
+      const float* x = task.input + b * task.input_block + task.taps[tap].input;
+      const float* w = weights + task.taps[tap].index * Targets * kBlock;
+      for (int v = 0; v < kBlock; v += kLanes) {
+        vec row[Targets];
+#pragma GCC unroll 4
+        for (int t = 0; t < Targets; ++t) row[t] = load(w + t * kBlock + v);
+#pragma GCC unroll 8
+        for (int i = 0; i < Pixels; ++i) {
+          const vec value = load(x + in[i] + v);
+#pragma GCC unroll 4
+          for (int t = 0; t < Targets; ++t) sums[i][t] += value * row[t];
+        }
+      }
+    }
+#pragma GCC unroll 8
+  for (int i = 0; i < Pixels; ++i) {
+    float* target = task.output + out[i];
+    for (int v = 0; v < kBlock; v += kLanes) store(target + v, vec{});
+#pragma GCC unroll 4
+    for (int t = 0; t < Targets; ++t) target[t] = lanes_sum(sums[i][t]);
+  }
+}
+
+// Full tiles of `Pixels`, then a smaller one for the rest.
+template <int Pixels, int Targets>
+void tiles(const NarrowTask& task, const long* in, const long* out, int count) {
+  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels, Targets>(task, in, out);
+  if constexpr (Pixels > 1) {
+    if (count > 0) tiles<Pixels - 1, Targets>(task, in, out, count);
+  }
+}
+
+}  // namespace
+
+void narrow(const NarrowTask& task) {
+  switch (task.targets) {
+    case 4:
+      return tiles<6, 4>(task, task.input_pixels, task.output_pixels, task.pixels);
+    case 3:
+      return tiles<6, 3>(task, task.input_pixels, task.output_pixels, task.pixels);
+    case 2:
+      return tiles<6, 2>(task, task.input_pixels, task.output_pixels, task.pixels);
+    default:
+      return tiles<6, 1>(task, task.input_pixels, task.output_pixels, task.pixels);
+  }
+}
+
+}  // namespace LRPFAST_ISA
+}  // namespace lrpfast

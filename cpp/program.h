@@ -1,0 +1,56 @@
+// Work that is described once and run any number of times.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace lrpfast {
+
+// One loop over tensors. Shapes are checked when it is made. It keeps the pools of its tensors alive, but not what the
+// tensors hold: whoever runs it later has to leave them their memory.
+class Step {
+ public:
+  explicit Step(std::function<void(int threads)> work) : work_(std::move(work)) {}
+  // 0 threads: as many as OpenMP would take.
+  void run(int threads) const { work_(threads); }
+
+ private:
+  std::function<void(int)> work_;
+};
+
+// Sums that a step leaves behind when it has run: some for each of a number of samples.
+class Figures {
+ public:
+  virtual ~Figures() = default;
+  virtual int samples() const = 0;
+  virtual int columns() const = 0;
+  // Writes the columns of sample n to `to` + n * `row`.
+  virtual void write(double* to, int row) const = 0;
+};
+
+// Steps in their order, and the figures that are wanted of them.
+class Program {
+ public:
+  void add(Step step) { steps_.push_back(std::move(step)); }
+  // Returns the first column of the figures in `write`.
+  int enter(std::shared_ptr<Figures> figures);
+  void run(int threads) const {
+    for (const Step& step : steps_) step.run(threads);
+  }
+  // Seconds that each step takes.
+  std::vector<double> timed_run(int threads) const;
+
+  int samples() const { return entered_.empty() ? 0 : entered_[0]->samples(); }
+  int columns() const { return columns_; }
+  int size() const { return static_cast<int>(steps_.size()); }
+  void write(double* to) const;
+
+ private:
+  std::vector<Step> steps_;
+  std::vector<std::shared_ptr<Figures>> entered_;
+  int columns_ = 0;
+};
+
+}  // namespace lrpfast

@@ -1,0 +1,43 @@
+// The weights of a linear map, packed for the kernels.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tensor.h"
+
+namespace lrpfast {
+
+// Which kernel the weights are for.
+enum class Form { dense, narrow, depthwise };
+
+// Weights in the order in which the kernels read them, for one direction.
+class PackedWeights {
+ public:
+  // `weights` is (outputs, inputs / groups, taps) of the convolution; `adjoint` packs the transposed map, which takes
+  // `outputs` channels to `inputs`.
+  PackedWeights(const float* weights, int outputs, int inputs_per_group, int taps, int groups, bool adjoint);
+
+  struct Panel {
+    int first_output_block, output_blocks;
+    int first_input_block, input_blocks, last_channels;
+    std::int64_t offset;
+  };
+  int source_channels, target_channels, taps;
+  bool adjoint;
+  Form form;
+  std::vector<Panel> panels;  // of the dense form
+  const float* data() const { return memory_.block.get(); }
+  std::int64_t floats() const { return floats_; }
+
+ private:
+  void pack_depthwise(const float* weights);
+  void pack_narrow(const float* weights, int inputs);
+  void pack_panels(const float* weights, int inputs_per_group, int groups);
+  Pool pool_;
+  Pool::Memory memory_;
+  std::int64_t floats_ = 0;
+};
+
+}  // namespace lrpfast

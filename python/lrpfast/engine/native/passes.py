@@ -1,0 +1,353 @@
+"""The two passes, recorded as programs: a prepared plan made into steps on tensors for a number of samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lrpfast import _native as core
+from lrpfast.engine.audit import LayerAudit, Sums
+from lrpfast.engine.native.layout import Floats, Recorder, size3
+from lrpfast.engine.native.maps import LinearMap, SumMap, kept
+from lrpfast.engine.native.prepared import RELU_RULES, Prepared, PreparedStack, Stage, is_copied_in_numpy
+from lrpfast.engine.native.routes import backward_places, forward_places
+from lrpfast.engine.native.stacks import WHOLE
+from lrpfast.engine.plan import Plan
+from lrpfast.model.layers import Shape
+from lrpfast.rules import LinearRule, Pass
+from lrpfast.rules.terms import AS_IS
+
+#: columns of the figures of a program whose sum is meant
+Columns = tuple[int, ...]
+
+
+class ForwardPass:
+    """The program that computes every value that an explanation needs."""
+
+    def __init__(self, plan: Plan, prepared: Prepared, pool: core.Pool, samples: int) -> None:
+        self.plan, self.prepared, self.samples = plan, prepared, samples
+        self.on = Recorder(pool)
+        self.values: dict[str, core.Tensor] = {}
+        self.winners: dict[str, core.Tensor] = {}
+        self.ahead: dict[str, core.Tensor] = {}  # values ahead of a pool, by the name of the pooled value
+        self.input = self._tensor(plan.graph.input)
+        for stage in prepared.stages:
+            self.on.value = stage.output
+            self._record(stage)
+        self.output = self.values[plan.graph.output]
+
+    def own_values(self, stage: Stage) -> core.Tensor:
+        """What stands for the values of a stage's first step, where relevance is not zero."""
+        return self.ahead.get(stage.output, self.values[stage.output])
+
+    def _tensor(self, name: str) -> core.Tensor:
+        """The memory of a value: its own, or a place in the concatenation that it belongs to."""
+        if name not in self.values:
+            shape = self.prepared.shapes[name]
+            if name in self.prepared.places:
+                whole, start = self.prepared.places[name]
+                self.values[name] = self._tensor(whole).channels_from(start, shape[0])
+            else:
+                self.values[name] = self.on.tensor(self.samples, shape, self.prepared.halos[name])
+        return self.values[name]
+
+    def _record(self, stage: Stage) -> None:
+        inputs, layer = [self.values[name] for name in stage.inputs], stage.step.node.layer
+        out = self._tensor(stage.output)
+        if is_copied_in_numpy(layer):
+            for branch, a in enumerate(inputs):
+                places, filling = forward_places(layer, stage.in_shapes, branch)
+                self.on.add(core.rearrange(a, places, filling, out))
+        elif stage.linear is not None:
+            self._linear(stage, stage.linear, inputs, out)
+        elif stage.window is not None:
+            winners = self.winners[stage.output] = self.on.tensor(self.samples, stage.out_shape)
+            self.on.add(core.max_pool(stage.window, inputs[0], out, winners))
+        elif stage.step.info.kind == "activation":
+            self.on.add(core.take_up(inputs[0], self._activation(stage, out)))
+        else:
+            for name, a, start in zip(stage.inputs, inputs, stage.channel_starts, strict=True):
+                if self.prepared.places.get(name) != (stage.output, start):
+                    self.on.add(core.copy_channels(a, 0, out, start, a.channels))
+
+    def _linear(self, stage: Stage, linear: LinearMap, inputs: list[core.Tensor], out: core.Tensor) -> None:
+        bias = linear.bias(AS_IS)
+        if isinstance(linear, SumMap):
+            self.on.add(core.activate_sum(inputs, stage.function, out))
+        elif isinstance(bias, core.Tensor):
+            values = self.on.tensor(self.samples, linear.out_shape)
+            linear.evaluate(self.on, WHOLE, [AS_IS], inputs, kept(values))
+            self.on.add(core.affine(values, None, bias, values))
+            self.on.add(core.take_up(values, self._activation(stage, out)))
+        else:
+            linear.evaluate(self.on, WHOLE, [AS_IS], inputs, self._activation(stage, out, bias))
+
+    def _activation(self, stage: Stage, out: core.Tensor, bias: Floats | None = None) -> core.Activation:
+        pool: tuple[core.Window, core.Tensor, core.Tensor] | None = None
+        y: core.Tensor | None = out
+        if stage.linear is not None and stage.window is not None:
+            winners = self.winners[stage.output] = self.on.tensor(self.samples, stage.out_shape)
+            pool, y = (stage.window, out, winners), None
+            if stage.keeps_values:
+                y = self.ahead[stage.output] = self.on.tensor(self.samples, stage.shape)
+        size = size3(stage.shape[1:])
+        return core.Activation(self.samples, stage.shape[0], size, stage.function, bias, stage.slope, y, pool)
+
+
+@dataclass(frozen=True, eq=False)
+class Relevance:
+    """Relevance of a value (N * T, ...), its sum per sample, and whether no other value shares its memory."""
+
+    tensor: core.Tensor
+    sums: Columns
+    owned: bool = True
+
+
+@dataclass
+class Account:
+    """Which figures say what became of the relevance of a stage."""
+
+    stage: Stage
+    received: Columns
+    handed: Columns = ()
+    found: Columns = ()  # received by the first step, behind the others of the stage
+    bias: Columns = ()
+    stabilizer: Columns = ()
+    handled: Columns | None = None  # by the rule; None: what was handed down
+
+    def layers(self, figures: Sums, explanations: int) -> list[LayerAudit]:
+        """The audit of the steps, from the output to the input."""
+
+        def total(columns: Columns) -> Sums:
+            sums: Sums = figures[:, list(columns)].sum(axis=1)
+            return sums.reshape(-1, explanations)
+
+        found = total(self.found or self.received)
+        handed, nothing = total(self.handed), np.zeros_like(found)
+        handled = handed if self.handled is None else total(self.handled)
+        rows = [(found, handed, total(self.bias), total(self.stabilizer), found - handled)]
+        rows += [(found, found, nothing, nothing, nothing)] * (len(self.stage.steps) - 1)
+        rows[-1] = (total(self.received), *rows[-1][1:])
+        return [
+            LayerAudit(step.node.name, step.node.operator, step.rule_name, *row)
+            for step, row in zip(reversed(self.stage.steps), reversed(rows), strict=True)
+        ]
+
+
+class RelevancePass:
+    """The program that hands relevance down, for T explanations a sample of a forward pass."""
+
+    def __init__(self, forward: ForwardPass, explanations: int) -> None:
+        self.forward, self.explanations = forward, explanations
+        self.samples = forward.samples * explanations
+        self.on = Recorder(forward.on.pool)
+        self.known: dict[str, Relevance] = {}
+        self.accounts: list[Account] = []
+        graph, prepared = forward.plan.graph, forward.prepared
+        self.seed = self.on.tensor(self.samples, prepared.shapes[graph.output])
+        self.known[graph.output] = Relevance(self.seed, self._sum(self.seed), owned=False)
+        for stage in reversed(prepared.stages):
+            self.on.value = stage.output
+            received = self.known.pop(stage.output, None)
+            if received is not None:  # else there is no path to the explained output
+                self.accounts.append(Backward(self, stage, received).record())
+        self.arrived = self.known[graph.input].tensor
+        if forward.plan.composite.times_input:
+            gradient, self.arrived = self.arrived, self.on.tensor(self.samples, prepared.shapes[graph.input])
+            times = core.Contribution(1, 1, forward.values[graph.input], self.arrived, False)
+            self.on.add(core.take_up(gradient, times))
+
+    def audit(self, figures: Sums) -> list[LayerAudit]:
+        """The layers' accounts from the output to the input, from the figures of a run."""
+        return [layer for account in self.accounts for layer in account.layers(figures, self.explanations)]
+
+    def _sum(self, tensor: core.Tensor) -> Columns:
+        total = core.Sum(tensor)
+        self.on.add(total.step())
+        return (self.on.program.enter(total),)
+
+
+@dataclass
+class Backward:
+    """One stage on the way back."""
+
+    whole: RelevancePass
+    stage: Stage
+    received: Relevance
+    account: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.account = Account(self.stage, self.received.sums)
+        self.on, self.forward = self.whole.on, self.whole.forward
+
+    def record(self) -> Account:
+        """Hand relevance down to the inputs."""
+        stage, rule, r, layer = self.stage, self.stage.step.rule, self.received.tensor, self.stage.step.node.layer
+        if isinstance(rule, Pass):
+            self._give([r], self.received.owned)
+        elif is_copied_in_numpy(layer):
+            places = backward_places(layer, stage.in_shapes, stage.out_shape)
+            parts = [self._tensor(shape) for shape in stage.in_shapes]
+            for part, of_part in zip(parts, places, strict=True):
+                self.on.add(core.rearrange(r, of_part, 0.0, part))
+            self._give(parts)
+        elif stage.linear is not None and not isinstance(rule, LinearRule):
+            self._gradient(stage.linear)
+        elif stage.linear is not None and isinstance(rule, LinearRule):
+            if isinstance(stage.linear, SumMap) and stage.is_shared_out:
+                self._share_out(rule.stabilizer)
+            else:
+                self._redistribute(stage.linear, rule.stabilizer)
+        elif stage.step.info.kind == "routing":
+            self._split()
+        else:
+            handed = self._tensor(stage.in_shapes[0])
+            if stage.window is not None:
+                self.on.add(core.max_unpool(stage.window, r, self.forward.winners[stage.output], handed))
+            else:
+                x, kind = self.forward.values[stage.inputs[0]], RELU_RULES[type(rule)]
+                self.on.add(core.activation_relevance(kind, stage.function, x, stage.slope, r, handed))
+            self._give([handed])
+        return self.account
+
+    def _tensor(self, shape: Shape) -> core.Tensor:
+        return self.on.tensor(self.whole.samples, shape)
+
+    def _give(self, parts: list[core.Tensor], owned: bool = True) -> None:
+        """Enter finished relevance for each input."""
+        for name, shape, part in zip(self.stage.inputs, self.stage.in_shapes, parts, strict=True):
+            sums = self.received.sums if part is self.received.tensor else self.whole._sum(part)
+            self.account.handed += sums
+            given = Relevance(part, sums, owned and sum(part is other for other in parts) == 1)
+            if name in self.whole.known:
+                before, total = self.whole.known[name], self._tensor(shape)
+                self.on.add(core.add(before.tensor, part, total))
+                given = Relevance(total, before.sums + sums)
+            self.whole.known[name] = given
+
+    def _targets(self) -> list[tuple[core.Tensor, bool]]:
+        """Where relevance of each input is to go, and whether to add to what is there."""
+        targets: list[tuple[core.Tensor, bool]] = []
+        for index, (name, shape) in enumerate(zip(self.stage.inputs, self.stage.in_shapes, strict=True)):
+            known = self.whole.known.get(name)
+            if name in self.stage.inputs[:index]:
+                targets.append((targets[self.stage.inputs.index(name)][0], True))
+            elif known is None:
+                targets.append((self._tensor(shape), False))
+            elif known.owned:
+                targets.append((known.tensor, True))
+            else:
+                own = self._tensor(shape)
+                self.on.add(core.affine(known.tensor, None, None, own))
+                targets.append((own, True))
+        return targets
+
+    def _enter(self, targets: list[tuple[core.Tensor, bool]], handed: list[Columns]) -> None:
+        """Enter what was put into the targets."""
+        for name, (tensor, _), sums in zip(self.stage.inputs, targets, handed, strict=True):
+            before = self.whole.known[name].sums if name in self.whole.known else ()
+            self.whole.known[name] = Relevance(tensor, before + sums)
+            self.account.handed += sums
+
+    def _split(self) -> None:
+        """Parts of a concatenation: places in its memory, where these are whole blocks."""
+        stage, r, parts = self.stage, self.received.tensor, []
+        for start, shape in zip(stage.channel_starts, stage.in_shapes, strict=True):
+            if stage.is_whole(start, shape):
+                parts.append(r.channels_from(start, shape[0]))
+            else:
+                parts.append(self._tensor(shape))
+                self.on.add(core.copy_channels(r, start, parts[-1], 0, shape[0]))
+        self._give(parts, self.received.owned)
+
+    def _gradient(self, linear: LinearMap) -> None:
+        r = self.received.tensor
+        if any(linear.s_halo.before + linear.s_halo.after):
+            wide = self.on.tensor(self.whole.samples, self.stage.shape, linear.s_halo)
+            self.on.add(core.affine(r, None, None, wide))
+            r = wide
+        parts = [self._tensor(shape) for shape in self.stage.in_shapes]
+        for part in parts:
+            linear.spread(self.on, WHOLE, r, kept(part))
+        self._give(parts)
+
+    def _share_out(self, stabilizer: float) -> None:
+        """A sum: every branch gets in proportion to what it brought."""
+        stage, values, targets = self.stage, self.forward.values, self._targets()
+        branches = [(values[name], *target) for name, target in zip(stage.inputs, targets, strict=True)]
+        share = stage.stacks[0].stack.groups[0].share
+        shared = core.ShareOut(self.received.tensor, values[stage.output], share, stabilizer, branches)
+        self.on.add(shared.step())
+        first = self.on.program.enter(shared)
+        account = self.account
+        account.found, account.stabilizer, account.handled = (first,), (first + 1,), (first + 2,)
+        self._enter(targets, [(first + 3 + branch,) for branch in range(len(branches))])
+
+    def _redistribute(self, linear: LinearMap, stabilizer: float) -> None:
+        targets, stage = self._targets(), self.stage
+        filled = [added for _, added in targets]
+        handed: list[Columns] = [() for _ in targets]
+        self.account.handled = ()
+        for index, prepared in enumerate(stage.stacks):
+            s = self._quotients(prepared, linear, stabilizer, first=index == 0)
+            for part, fixed in enumerate(prepared.fixed):
+                took, blocks = prepared.part(part), prepared.stack.columns([part])
+                for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
+                    a = self.forward.values[name] if fixed is None else fixed
+                    to = core.Contribution(took.positive, took.negative, a, out, filled[branch])
+                    linear.spread(self.on, blocks, s, to)
+                    handed[branch] += (self.on.program.enter(to),)
+                    filled[branch] = True
+        for (out, _), full in zip(targets, filled, strict=True):
+            if not full:  # the algebra left nothing of the rule
+                self.on.add(core.fill(out, 0))
+        self._enter(targets, handed)
+
+    def _quotients(self, prepared: PreparedStack, linear: LinearMap, stabilizer: float, first: bool) -> core.Tensor:
+        """Relevance over denominators, for every group of a stack."""
+        stage, stack, forward, r = self.stage, prepared.stack, self.forward, self.received.tensor
+        shape = (prepared.channels, *linear.out_shape[1:])
+        if prepared.is_flat and r.channels > 1:
+            r = self._tensor(shape)
+            self.on.add(core.sum_channels(self.received.tensor, r))
+        s = self.on.tensor(self.whole.samples, shape, linear.s_halo)
+        pool = None if stage.window is None else (stage.window, forward.winners[stage.output])
+        gated = any(gate != core.Gate.open for gate, _ in prepared.shares)
+        own = forward.own_values(stage) if gated else None
+        within, constant = stack.denominator == "forward", stack.denominator == "constant"
+        quotient = core.Quotient(
+            1 if constant else forward.samples,
+            r,
+            s,
+            prepared.shares,
+            stabilizer,
+            prepared.bias,
+            within,
+            None if constant else prepared.constant,
+            own,
+            pool,
+        )
+        if within:
+            self.on.add(core.take_up(forward.own_values(stage), quotient))
+        elif constant:
+            assert prepared.constant is not None
+            self.on.add(core.take_up(prepared.constant, quotient))
+        else:
+            parts = [prepared.part(index) for index in stack.free]
+            inputs = [forward.values[name] for name in stage.inputs]
+            linear.evaluate(self.on, stack.columns(stack.free), parts, inputs, quotient)
+        self._enter_quotient(self.on.program.enter(quotient), first)
+        if prepared.shift is not None:  # what a bias that is a map absorbs
+            product = core.Contribution(1, 1, prepared.shift, self._tensor(shape), False)
+            self.on.add(core.take_up(s, product))
+            self.account.bias += (self.on.program.enter(product),)
+        return s
+
+    def _enter_quotient(self, column: int, first: bool) -> None:
+        account = self.account
+        if first:
+            account.found = (column,)
+        account.bias += (column + 1,)
+        account.stabilizer += (column + 2,)
+        account.handled = (*(account.handled or ()), column + 3)

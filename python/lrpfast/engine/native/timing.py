@@ -1,0 +1,70 @@
+"""Where the time of an explanation goes: stages timed one by one.
+
+A stage is a layer, or several that the core computes in one go, such as a convolution with the ReLU and the pool behind
+it. Steps are timed with a clock between them, so small ones look a little slower than they are in a whole pass.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrpfast.engine.native.engine import NativeEngine
+from lrpfast.engine.native.layout import Recorder
+from lrpfast.engine.plan import Step
+from lrpfast.model.layers import Array
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Median seconds of a stage in either direction; no steps: what belongs to none, such as sums over the seed."""
+
+    steps: tuple[Step, ...]
+    forward: float
+    back: float
+
+    @property
+    def name(self) -> str:
+        """Name of the layer that has the rule."""
+        return self.steps[0].node.name if self.steps else ""
+
+    @property
+    def operators(self) -> str:
+        """What the file calls the layers."""
+        return " + ".join(step.node.operator for step in self.steps)
+
+    @property
+    def rule(self) -> str:
+        """The rule as tables show it."""
+        return self.steps[0].rule_name if self.steps else ""
+
+    @property
+    def total(self) -> float:
+        """Both directions together."""
+        return self.forward + self.back
+
+
+def stage_times(engine: NativeEngine, x: Array, seed: Array, rounds: int) -> list[StageTime]:
+    """Time of every stage for a batch `x` (N, ...) in the graph's layout and a seed (N, T, ...) at the output."""
+    _, state = engine.forward(x)
+    engine.relevance(state, seed)
+    workspace = state.workspace
+    there = _by_value(workspace.forward.on, engine.threads, rounds)
+    back = _by_value(workspace.relevance(seed.shape[1]).on, engine.threads, rounds)
+    stages = workspace.forward.prepared.stages
+    rows = [StageTime(stage.steps, there.pop(stage.output, 0.0), back.pop(stage.output, 0.0)) for stage in stages]
+    rest = StageTime((), sum(there.values()), sum(back.values()))
+    return [*rows, rest] if rest.total else rows
+
+
+def _by_value(recorder: Recorder, threads: int, rounds: int) -> dict[str, float]:
+    """Median seconds of the recorded steps, added up for each value that they work on."""
+    runs = []
+    for _ in range(rounds):
+        sums: dict[str, float] = defaultdict(float)
+        for value, took in zip(recorder.values, recorder.program.timed_run(threads), strict=True):
+            sums[value] += took
+        runs.append(sums)
+    return {value: float(np.median([run[value] for run in runs])) for value in runs[0]}
