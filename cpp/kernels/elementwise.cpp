@@ -82,35 +82,53 @@ void gradient(const FunctionParameters& f, In x, In slope, In r, Out out, Area a
   }
 }
 
+// The sum of all lanes, always in the same order.
 inline double lanes_sum(vec v) {
-  double total = 0;
-  for (int i = 0; i < kLanes; ++i) total += v[i];
-  return total;
+#pragma GCC unroll 4
+  for (int step = kLanes / 2; step > 0; step /= 2) {
+    ivec other;
+    for (int i = 0; i < kLanes; ++i) other[i] = i ^ step;
+    v += __builtin_shuffle(v, other);
+  }
+  return v[0];
 }
 
+// Fields of the task are copied to where no store can reach them, so that they stay in registers.
 template <Gate G>
 void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
   vec received_sum = vec{}, bias_sum = vec{}, stabilizer_sum = vec{}, quotient_sum = vec{};
-  for_vectors(area, [&](int row, long i) {
-    const vec bias = task.bias ? load_loose(task.bias + i % kBlock) : vec{};
-    vec z = load(task.values, row, i);
-    if (!task.bias_within) z += bias;
-    if (task.constant.at) z += load(task.constant, row, i);
-    const vec stabilized = z + (z >= 0 ? splat(task.stabilizer) : splat(-task.stabilizer));
-    const vec received = load(task.r, row, i);
-    vec r = task.share * received;
-    if (G != Gate::open) {
-      const vec own = load(task.own, row, i);
-      r = G == Gate::positive ? (own > 0 ? r : vec{}) : (own < 0 ? r : vec{});
-    }
-    const vec safe = stabilized == 0 ? splat(1) : stabilized;  // 0 / 0 counts as 0
-    const vec s = stabilized == 0 ? vec{} : r / safe;
-    store(task.s, row, i, s);
-    received_sum += received;
-    bias_sum += s * bias;
-    stabilizer_sum += s * (stabilized - z);
-    quotient_sum += s * stabilized;
-  });
+  const vec share = splat(task.share), stabilizer = splat(task.stabilizer);
+  vec bias[kVectors], within[kVectors];  // for the account, and for the denominator
+  for (int v = 0; v < kVectors; ++v) {
+    bias[v] = task.bias ? load_loose(task.bias + v * kLanes) : vec{};
+    within[v] = task.bias_within ? vec{} : bias[v];
+  }
+  for (int row = 0; row < area.rows; ++row) {
+    const float* values = task.values.at + row * task.values.row;
+    const float* received = task.r.at + row * task.r.row;
+    const float* constant = task.constant.at ? task.constant.at + row * task.constant.row : nullptr;
+    const float* own = G == Gate::open ? nullptr : task.own.at + row * task.own.row;
+    float* out = task.s.at + row * task.s.row;
+    for (long pixel = 0; pixel < area.floats; pixel += kBlock)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        const long i = pixel + v * kLanes;
+        vec z = load(values + i) + within[v];
+        if (constant) z += load(constant + i);
+        const vec stabilized = z + (z >= 0 ? stabilizer : -stabilizer);
+        const vec relevance = load(received + i);
+        vec r = share * relevance;
+        if (G == Gate::positive) r = load(own + i) > 0 ? r : vec{};
+        if (G == Gate::negative) r = load(own + i) < 0 ? r : vec{};
+        const vec quotient = r / (stabilized == 0 ? splat(1) : stabilized);
+        const vec s = stabilized == 0 ? vec{} : quotient;  // 0 / 0 counts as 0
+        store(out + i, s);
+        received_sum += relevance;
+        bias_sum += s * bias[v];
+        stabilizer_sum += s * (stabilized - z);
+        quotient_sum += s * stabilized;
+      }
+  }
   sums.received += lanes_sum(received_sum);
   sums.bias += lanes_sum(bias_sum);
   sums.stabilizer += lanes_sum(stabilizer_sum);
@@ -176,14 +194,20 @@ void quotient(const QuotientTask& task, QuotientSums& sums, Area area) {
 }
 
 double contribute(const ContributionTask& task, Area area) {
-  const float p = task.positive, n = task.negative;
+  const vec p = splat(task.positive), n = splat(task.negative);
+  const bool whole = task.positive == task.negative, accumulate = task.accumulate;
   vec total = vec{};
-  for_vectors(area, [&](int row, long i) {
-    const vec a = load(task.a, row, i);
-    const vec handed = (p == n ? p * a : p * positive(a) + n * negative(a)) * load(task.spread, row, i);
-    total += handed;
-    store(task.out, row, i, task.accumulate ? load(In{task.out.at, task.out.row}, row, i) + handed : handed);
-  });
+  for (int row = 0; row < area.rows; ++row) {
+    const float* taken = task.a.at + row * task.a.row;
+    const float* spread = task.spread.at + row * task.spread.row;
+    float* out = task.out.at + row * task.out.row;
+    for (long i = 0; i < area.floats; i += kLanes) {
+      const vec a = load(taken + i);
+      const vec handed = (whole ? p * a : p * positive(a) + n * negative(a)) * load(spread + i);
+      total += handed;
+      store(out + i, accumulate ? load(out + i) + handed : handed);
+    }
+  }
   return lanes_sum(total);
 }
 

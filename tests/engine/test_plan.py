@@ -36,7 +36,7 @@ from lrpfast.rules import (
     ZBox,
     ZPlus,
 )
-from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Group, Part, Term
+from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Group, Part, Shifted, Term
 from oracles.graphs import bias, chain, graph, node, small_cnn, weights, window
 
 RNG = np.random.default_rng(0)
@@ -84,15 +84,11 @@ def test_gamma_keeps_one_term_a_sign_behind_relu() -> None:
     assert (below.terms, below.bias, below.gate) == ((Term(opposed, AS_IS),), opposed, "z < 0")
 
 
-def test_terms_of_the_same_weights_merge_unless_their_signs_differ() -> None:
-    def left(sign: float) -> tuple[Term, ...]:
-        group = Group((Term(AS_IS, POSITIVE), Term(AS_IS, NEGATIVE, sign)), NOTHING)
-        planned_group = simplified(group, inputs_nonnegative=False, weights_nonnegative=False, has_bias=False)
-        assert planned_group is not None
-        return planned_group.terms
-
-    assert left(1) == (Term(AS_IS, AS_IS),)
-    assert left(-1) == (Term(AS_IS, POSITIVE), Term(AS_IS, NEGATIVE, -1))
+def test_terms_of_the_same_weights_merge() -> None:
+    group = Group((Term(AS_IS, POSITIVE), Term(AS_IS, NEGATIVE)), NOTHING)
+    planned_group = simplified(group, inputs_nonnegative=False, weights_nonnegative=False, has_bias=False)
+    assert planned_group is not None
+    assert planned_group.terms == (Term(AS_IS, AS_IS),)
 
 
 def test_gamma_of_zero_is_epsilon_on_both_sides() -> None:
@@ -329,7 +325,7 @@ def test_bounds_are_turned_into_the_layout_of_the_layer(shape: tuple[int | None,
     low = -np.arange(1.0, 4.0)
     step = make_plan(stem(before, shape, (2, 0, 1)), EpsilonGammaBox(low=low, high=1)).steps[-1]
     (fixed,) = (
-        term.input for term in step.groups[0].terms if term.weight == POSITIVE and isinstance(term.input, Fixed)
+        term.input for term in step.groups[0].terms if term.weight == POSITIVE and isinstance(term.input, Shifted)
     )
     np.testing.assert_array_equal(fixed.value, low.reshape(3, 1, 1))
 

@@ -26,7 +26,7 @@ from lrpfast.rules import (
     ZBox,
     ZPlus,
 )
-from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Group, Part, Term
+from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Group, Part, Shifted, Term
 
 ALL: list[Rule] = [
     AlphaBeta(),
@@ -219,11 +219,10 @@ def test_zero_bias_leaves_the_bias_out_of_every_group(rule: LinearRule) -> None:
 
 
 def test_fixed_inputs_of_the_first_layer_rules() -> None:
-    given, low, high = ZBox(-1, 2).groups()[0].terms
-    assert (given.weight, given.input, given.sign) == (AS_IS, AS_IS, 1)
+    low, high = ZBox(-1, 2).groups()[0].terms
     for term, weight, bound in ((low, POSITIVE, -1), (high, NEGATIVE, 2)):
-        assert isinstance(term.input, Fixed)
-        assert (term.weight, term.sign, float(np.asarray(term.input.value))) == (weight, -1, bound)
+        assert isinstance(term.input, Shifted)
+        assert (term.weight, float(np.asarray(term.input.value))) == (weight, bound)
     for rule, weights, bias in ((WSquare(), "squared", "squared"), (Flat(), "ones", NOTHING)):
         (group,) = rule.groups()
         (only,) = group.terms

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from lrpfast.composites import Composite, LayerInfo
 from lrpfast.composites.composite import table
@@ -109,7 +110,7 @@ def _with_idle_pre_activations(graph: Graph, steps: list[Step]) -> list[Step]:
 
 def _is_proportional(step: Step) -> bool:
     parts = [term.input for group in step.groups for term in group.terms]
-    return isinstance(step.rule, LinearRule) and not any(isinstance(part, Fixed) for part in parts)
+    return isinstance(step.rule, LinearRule) and all(isinstance(part, Part) for part in parts)
 
 
 def layer_infos(graph: Graph) -> list[LayerInfo]:
@@ -169,22 +170,22 @@ def simplified(
             weight = weight.of_nonnegative()
         if any(isinstance(factor, Part) and factor.vanishes for factor in (weight, part)):
             continue
-        twin = _mergeable(terms, weight, part, term.sign)
+        twin = _mergeable(terms, weight, part)
         if twin is not None and isinstance(part, Part):
             merged = terms.pop(twin).input
             assert isinstance(merged, Part)
-            part = Part(merged.positive + part.positive, merged.negative + part.negative)
-        terms.append(Term(weight, part, term.sign))
+            part = merged + part
+        terms.append(Term(weight, part))
     if not terms:
         return None
     bias = group.bias if has_bias else NOTHING
     return PlannedGroup(tuple(terms), bias, group.gate, group.share, _denominator(terms, bias, has_bias))
 
 
-def _mergeable(terms: list[Term], weight: WeightPart, part: InputPart, sign: float) -> int | None:
+def _mergeable(terms: list[Term], weight: WeightPart, part: InputPart) -> int | None:
     """Index of a term with the same weights, whose input can take up `part`."""
     for index, term in enumerate(terms):
-        if isinstance(part, Part) and isinstance(term.input, Part) and (term.weight, term.sign) == (weight, sign):
+        if isinstance(part, Part) and isinstance(term.input, Part) and term.weight == weight:
             return index
     return None
 
@@ -199,17 +200,17 @@ def _denominator(terms: list[Term], bias: WeightPart, has_bias: bool) -> Denomin
 def _with_fixed_inputs(group: PlannedGroup, graph: Graph, node: Node) -> PlannedGroup:
     """The group with its fixed inputs in the layout that the node sees, checked against its shape."""
     terms = tuple(
-        Term(term.weight, Fixed(_in_layout(term.input, graph, node)), term.sign)
-        if isinstance(term.input, Fixed)
-        else term
+        term
+        if isinstance(term.input, Part)
+        else Term(term.weight, type(term.input)(_in_layout(term.input.value, graph, node)))
         for term in group.terms
     )
     return replace(group, terms=terms)
 
 
-def _in_layout(fixed: Fixed, graph: Graph, node: Node) -> np.ndarray:
-    """The value of a fixed input, given in the layout of the model's input, as the node sees it."""
-    value = np.asarray(fixed.value, np.float64)
+def _in_layout(given: npt.ArrayLike, graph: Graph, node: Node) -> np.ndarray:
+    """A constant given in the layout of the model's input, as the node sees it."""
+    value = np.asarray(given, np.float64)
     rank = len(graph.input_shape)
     if value.ndim and graph.input_permutation and value.ndim <= rank:
         value = value.reshape((1,) * (rank - value.ndim) + value.shape).transpose(graph.input_permutation)

@@ -1,8 +1,8 @@
-"""The algebra of relevance rules: signed terms that share a denominator.
+"""The algebra of relevance rules: terms that share a denominator.
 
 Every redistribution rule of a linear layer ``z = W a + b`` is one or more groups
 
-    z = sum_t sign_t W_t a_t + b_g      s = gate R_out / stab(z)      R_in += share sum_t sign_t a_t . W_t' s
+    z = sum_t W_t a_t + b_g      s = gate R_out / stab(z)      R_in += share sum_t a_t . W_t' s
 
 where ``W_t`` is a modification of the weights, ``a_t`` one of the input, ``b_g`` one of the bias, ``W'`` the
 adjoint of ``W`` and ``stab(z) = z + stabilizer sgn(z)`` with ``sgn(0) = 1``. A quotient 0 / 0 counts as zero:
@@ -27,6 +27,9 @@ class Part:
     def of_nonnegative(self) -> Part:
         """The same on values that are known to be >= 0, in the simplest form."""
         return Part(self.positive, self.positive)
+
+    def __add__(self, other: Part) -> Part:
+        return Part(self.positive + other.positive, self.negative + other.negative)
 
     @property
     def vanishes(self) -> bool:
@@ -54,17 +57,23 @@ class Fixed:
     value: npt.ArrayLike
 
 
-InputPart: TypeAlias = Part | Fixed
+@dataclass(frozen=True, eq=False)
+class Shifted:
+    """The input less a constant that broadcasts against one sample; padding stays zero."""
+
+    value: npt.ArrayLike
+
+
+InputPart: TypeAlias = Part | Fixed | Shifted
 Gate: TypeAlias = Literal["open", "z > 0", "z < 0"]
 
 
 @dataclass(frozen=True)
 class Term:
-    """``sign W_t a_t``."""
+    """``W_t a_t``."""
 
     weight: WeightPart
     input: InputPart
-    sign: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from lrpfast.model.layers import Kind
 from lrpfast.rules.rule import LinearRule, require, require_stabilizer
-from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, Fixed, Group, Term
+from lrpfast.rules.terms import NEGATIVE, NOTHING, POSITIVE, Group, Shifted, Term
 
 
 @dataclass(frozen=True, eq=False)
 class ZBox(LinearRule):
     """Distribute relevance by contribution relative to the ends of the input's range.
 
-    ``s = R' / stab(W x - W+ l - W- h)``, ``R = x . W's - l . W+'s - h . W-'s``; the bias cancels and padding
-    stays zero in l and h.
+    ``s = R' / stab(W+ (x - l) + W- (x - h))``, ``R = (x - l) . W+'s + (x - h) . W-'s``: the same as
+    ``x . W's - l . W+'s - h . W-'s``. The bias cancels, and padding stays zero in x, l and h.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class ZBox(LinearRule):
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"conv", "dense"})
-    formula: ClassVar[str] = "x . W's - l . W+'s - h . W-'s,  s = R / stab(Wx - W+l - W-h)"
+    formula: ClassVar[str] = "(x - l) . W+'s + (x - h) . W-'s,  s = R / stab(W+(x - l) + W-(x - h))"
     low: npt.ArrayLike
     high: npt.ArrayLike
     stabilizer: float = 1e-6
@@ -53,6 +53,5 @@ class ZBox(LinearRule):
         object.__setattr__(self, "high", high)
 
     def groups(self) -> tuple[Group, ...]:
-        low = Term(POSITIVE, Fixed(self.low), sign=-1.0)
-        high = Term(NEGATIVE, Fixed(self.high), sign=-1.0)
-        return (Group((Term(AS_IS, AS_IS), low, high), bias=NOTHING),)
+        above_low, below_high = Term(POSITIVE, Shifted(self.low)), Term(NEGATIVE, Shifted(self.high))
+        return (Group((above_low, below_high), bias=NOTHING),)

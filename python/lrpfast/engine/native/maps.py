@@ -21,7 +21,7 @@ from lrpfast.engine.native.layout import (
     lanes,
     window3,
 )
-from lrpfast.engine.native.stacks import Block, Blocks
+from lrpfast.engine.native.stacks import FLAT, Blocks
 from lrpfast.engine.reference.maps import modified, window_counts
 from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Shape, Window, fitted
 from lrpfast.rules.terms import AS_IS, NOTHING, Part, WeightPart
@@ -58,17 +58,18 @@ class PreparedWeights:
     def _assembled(self, blocks: Blocks) -> Floats:
         """The block matrix (outputs, inputs, taps); between blocks, channels are filled up to a multiple of 16."""
         weight = self.layer.weight.reshape(*self.layer.weight.shape[:2], -1).astype(np.float32, copy=False)
-        if blocks == ((("ones", 1.0),),) and self.groups == 1:
+        if blocks == FLAT and self.groups == 1:
             return np.ones((1, *weight.shape[1:]), np.float32)
         rows, columns = len(blocks), len(blocks[0])
-        if rows == columns == 1:
-            return np.ascontiguousarray(_block(weight, blocks[0][0]))
+        only = blocks[0][0]
+        if rows == columns == 1 and only is not None:
+            return np.ascontiguousarray(modified(weight, only))
         outputs, inputs = whole_blocks(len(weight), rows), whole_blocks(weight.shape[1], columns)
         assembled = np.zeros((rows, outputs, columns, inputs, weight.shape[2]), np.float32)
         for row, members in enumerate(blocks):
             for column, block in enumerate(members):
                 if block is not None:
-                    assembled[row, : len(weight), column, : weight.shape[1]] = _block(weight, block)
+                    assembled[row, : len(weight), column, : weight.shape[1]] = modified(weight, block)
         return assembled.reshape(rows * outputs, columns * inputs, -1)
 
     def bias(self, part: WeightPart) -> Floats | None:
@@ -81,14 +82,6 @@ class PreparedWeights:
 def whole_blocks(channels: int, members: int) -> int:
     """Channels of each of several maps in one tensor: filled up to whole blocks if there are several."""
     return channels if members == 1 else -(-channels // BLOCK) * BLOCK
-
-
-def _block(weight: Floats, block: Block) -> Floats:
-    if block is None:
-        return np.zeros_like(weight)
-    part, sign = block
-    values = modified(weight, part)
-    return values if sign == 1 else np.float32(sign) * values
 
 
 class LinearMap(Protocol):
@@ -231,9 +224,7 @@ class ElementwiseMap:
         for block, part in zip(blocks[0], parts, strict=True):
             if block is None:
                 continue
-            weight, sign = block
-            sources = [taken(on, [part], a, self.shape, self.halo) for a in inputs]
-            value = signed(on, sign, self.apply(on, weight, sources))
+            value = self.apply(on, block, [taken(on, [part], a, self.shape, self.halo) for a in inputs])
             total = value if total is None else added(on, total, value)
         assert total is not None
         on.add(core.take_up(total, to))
@@ -241,18 +232,10 @@ class ElementwiseMap:
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
         block = blocks[0][0]
         assert block is not None
-        weight, sign = block
-        on.add(core.take_up(signed(on, sign, self.unapply(on, weight, s)), to))
+        on.add(core.take_up(self.unapply(on, block, s), to))
 
     def bias(self, part: WeightPart) -> Bias:
         return None
-
-
-def signed(on: Recorder, sign: float, value: core.Tensor) -> core.Tensor:
-    """``sign value``, in the same memory."""
-    if sign != 1:
-        on.add(core.part(sign, sign, value, value))
-    return value
 
 
 class AffineMap(ElementwiseMap):

@@ -16,7 +16,7 @@ from lrpfast.engine.native.stacks import WHOLE
 from lrpfast.engine.plan import Plan
 from lrpfast.model.layers import Shape
 from lrpfast.rules import LinearRule, Pass
-from lrpfast.rules.terms import AS_IS
+from lrpfast.rules.terms import AS_IS, InputPart, Shifted
 
 #: columns of the figures of a program whose sum is meant
 Columns = tuple[int, ...]
@@ -292,9 +292,9 @@ class Backward:
         for index, prepared in enumerate(stage.stacks):
             s = self._quotients(prepared, linear, stabilizer, first=index == 0)
             for part, fixed in enumerate(prepared.fixed):
-                took, blocks = prepared.part(part), prepared.stack.columns([part])
+                took, blocks = prepared.part(part), prepared.stack.column(part)
                 for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
-                    a = self.forward.values[name] if fixed is None else fixed
+                    a = self._taken(name, prepared.stack.parts[part], fixed)
                     to = core.Contribution(took.positive, took.negative, a, out, filled[branch])
                     linear.spread(self.on, blocks, s, to)
                     handed[branch] += (self.on.program.enter(to),)
@@ -303,6 +303,15 @@ class Backward:
             if not full:  # the algebra left nothing of the rule
                 self.on.add(core.fill(out, 0))
         self._enter(targets, handed)
+
+    def _taken(self, name: str, part: InputPart, fixed: core.Tensor | None) -> core.Tensor:
+        """What a part multiplies with on the way back."""
+        a = self.forward.values[name]
+        if isinstance(part, Shifted) and fixed is not None:
+            moved = self.on.tensor(a.samples, self.forward.prepared.shapes[name])
+            self.on.add(core.affine(a, None, fixed, moved))
+            return moved
+        return a if fixed is None else fixed
 
     def _quotients(self, prepared: PreparedStack, linear: LinearMap, stabilizer: float, first: bool) -> core.Tensor:
         """Relevance over denominators, for every group of a stack."""
@@ -334,9 +343,8 @@ class Backward:
             assert prepared.constant is not None
             self.on.add(core.take_up(prepared.constant, quotient))
         else:
-            parts = [prepared.part(index) for index in stack.free]
             inputs = [forward.values[name] for name in stage.inputs]
-            linear.evaluate(self.on, stack.columns(stack.free), parts, inputs, quotient)
+            linear.evaluate(self.on, *stack.free(), inputs, quotient)
         self._enter_quotient(self.on.program.enter(quotient), first)
         if prepared.shift is not None:  # what a bias that is a map absorbs
             product = core.Contribution(1, 1, prepared.shift, self._tensor(shape), False)

@@ -42,7 +42,7 @@ from lrpfast.model.layers import (
     fitted,
 )
 from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
-from lrpfast.rules.terms import AS_IS, Fixed, Part
+from lrpfast.rules.terms import AS_IS, Fixed, Part, Shifted
 
 RELU_RULES = {
     Gradient: core.ActivationRule.gradient,
@@ -62,7 +62,7 @@ class PreparedStack:
     channels: int  # of denominators and quotients, all groups together
     bias: Floats | None
     shift: core.Tensor | None  # a bias that is a map; it is in the denominators, and absorbs
-    fixed: tuple[core.Tensor | None, ...]  # one for each part
+    fixed: tuple[core.Tensor | None, ...]  # for each part that is fixed its value, or what is added to the input
     constant: core.Tensor | None
 
     @property
@@ -261,15 +261,13 @@ def _prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) 
     flat = stack.is_flat and linear.together
     channels = 1 if flat else len(stack.groups) * whole_blocks(out[0], len(stack.groups))
     if stack.denominator == "computed":
-        linear.prepare(stack.columns(stack.free), False)
+        linear.prepare(stack.free()[0], False)
     for part in range(len(stack.parts)):
-        linear.prepare(stack.columns([part]), True)
+        linear.prepare(stack.column(part), True)
     biases = [linear.bias(group.bias) for group in stack.groups]
     shift = biases[0] if isinstance(biases[0], core.Tensor) else None
     fixed = tuple(
-        bench.loaded(np.broadcast_to(np.asarray(part.value, np.float32), shape)[np.newaxis], linear.halo)
-        if isinstance(part, Fixed)
-        else None
+        None if isinstance(part, Part) else bench.loaded(_constant_input(part, shape), linear.halo)
         for part in stack.parts
     )
     return PreparedStack(
@@ -281,6 +279,12 @@ def _prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) 
         fixed,
         _constant(stack, fixed, shift, linear, bench, (channels, *out[1:])),
     )
+
+
+def _constant_input(part: Fixed | Shifted, shape: Shape) -> Floats:
+    """A fixed input, or what is added to a shifted one; one sample."""
+    value = np.asarray(part.value, np.float32)
+    return np.broadcast_to(-value if isinstance(part, Shifted) else value, shape)[np.newaxis]
 
 
 def _joined(biases: list[Floats | core.Tensor | None], channels: int) -> Floats | None:
@@ -304,7 +308,7 @@ def _constant(
     for index, a in enumerate(fixed):
         if a is None:
             continue
-        blocks = stack.columns([index])
+        blocks = stack.column(index)
         linear.prepare(blocks, False)
         value = bench.tensor(1, shape)
         linear.evaluate(bench, blocks, [Part(1, 1)], [a], kept(value))

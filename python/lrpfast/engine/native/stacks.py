@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from lrpfast.engine.plan import PlannedGroup
-from lrpfast.rules.terms import AS_IS, Fixed, InputPart, WeightPart
+from lrpfast.rules.terms import AS_IS, NOTHING, InputPart, Part, Shifted, WeightPart
 
-#: a modification of the weights and its sign, or None for zeros
-Block: TypeAlias = tuple[WeightPart, float] | None
+#: a modification of the weights, or None for zeros
+Block: TypeAlias = WeightPart | None
 Blocks: TypeAlias = tuple[tuple[Block, ...], ...]
 
 #: the forward pass
-WHOLE: Blocks = (((AS_IS, 1.0),),)
+WHOLE: Blocks = ((AS_IS,),)
+
+FLAT: Blocks = (("ones",),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,14 +31,21 @@ class Stack:
     parts: tuple[InputPart, ...]
     blocks: Blocks
 
-    @property
-    def free(self) -> list[int]:
-        """The parts that depend on the input."""
-        return [index for index, part in enumerate(self.parts) if not isinstance(part, Fixed)]
+    def column(self, part: int) -> Blocks:
+        """The blocks of one of the parts."""
+        return tuple((row[part],) for row in self.blocks)
 
-    def columns(self, parts: list[int]) -> Blocks:
-        """The blocks of some of the parts."""
-        return tuple(tuple(row[part] for part in parts) for row in self.blocks)
+    def free(self) -> tuple[Blocks, list[Part]]:
+        """What of the denominators depends on the input: blocks, and the parts of the input that they meet.
+
+        Shifted inputs are the input itself and a constant: ``W (x - c) = W x - W c``.
+        """
+        if any(isinstance(part, Shifted) for part in self.parts):
+            weights = [block for (row,) in [self.blocks] for block in row if isinstance(block, Part)]
+            return ((sum(weights, NOTHING),),), [AS_IS]
+        free = [index for index, part in enumerate(self.parts) if isinstance(part, Part)]
+        parts = [part for part in self.parts if isinstance(part, Part)]
+        return tuple(tuple(row[index] for index in free) for row in self.blocks), parts
 
     @property
     def denominator(self) -> str:
@@ -46,7 +55,7 @@ class Stack:
     @property
     def is_flat(self) -> bool:
         """Whether every weight counts as one, so that relevance of all channels may be added up first."""
-        return self.blocks == ((("ones", 1.0),),)
+        return self.blocks == FLAT
 
 
 def stacked(groups: tuple[PlannedGroup, ...], together: bool) -> tuple[Stack, ...]:
@@ -57,13 +66,13 @@ def stacked(groups: tuple[PlannedGroup, ...], together: bool) -> tuple[Stack, ..
 
 
 def _fits(group: PlannedGroup) -> bool:
-    return group.denominator == "computed" and not any(isinstance(term.input, Fixed) for term in group.terms)
+    return group.denominator == "computed" and all(isinstance(term.input, Part) for term in group.terms)
 
 
 def _stack(groups: tuple[PlannedGroup, ...]) -> Stack:
     parts = tuple(dict.fromkeys(term.input for group in groups for term in group.terms))
     rows = []
     for group in groups:
-        found = {term.input: (term.weight, term.sign) for term in group.terms}
+        found = {term.input: term.weight for term in group.terms}
         rows.append(tuple(found.get(part) for part in parts))
     return Stack(groups, parts, tuple(rows))

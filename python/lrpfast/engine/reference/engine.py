@@ -36,7 +36,7 @@ from lrpfast.model.layers import (
     fitted,
 )
 from lrpfast.rules import Gradient, LinearRule
-from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart
+from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Shifted
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,13 +144,13 @@ def redistribute(
         if group.denominator == "forward":
             z = output
         else:
-            z = sum((term.sign * linear.forward(term.weight, taken(a, term.input)) for term in group.terms), bias)
+            z = sum((linear.forward(term.weight, taken(a, term.input)) for term in group.terms), bias)
         share = r * r.dtype.type(group.share)
         if group.gate != "open":
             share = share * (output > 0 if group.gate == "z > 0" else output < 0)
         s, stabilized = quotient(share, z, stabilizer)
         for term in group.terms:
-            handed += term.sign * taken(a, term.input) * linear.adjoint(term.weight, s)
+            handed += taken(a, term.input) * linear.adjoint(term.weight, s)
         absorbed.bias = absorbed.bias + per_sample(s * bias)
         absorbed.stabilizer = absorbed.stabilizer + per_sample(s * (stabilized - z))
         absorbed.rule = absorbed.rule - per_sample(s * stabilized)
@@ -168,6 +168,8 @@ def taken(a: Array, part: InputPart) -> Array:
     """What a term takes for the input `a`."""
     if isinstance(part, Fixed):
         return np.broadcast_to(np.asarray(part.value, a.dtype), a.shape)
+    if isinstance(part, Shifted):
+        return a - np.asarray(part.value, a.dtype)
     return modified(a, part)
 
 
