@@ -84,28 +84,29 @@ std::vector<Phase> adjoint_phases(const Window& window, const Tensor& source, co
   return phases;
 }
 
-// Outputs of one phase in rows [first, first + rows) of a plane, for some samples: where their taps start in the
-// source, and where they go in memory [sample][row][column][16].
+// Outputs of one phase in some rows of a plane, for one sample after the other: where their taps start in the source,
+// from the first sample's source row `source_row` on, and where they go in memory [sample][row][column][16].
 struct Pixels {
+  int source_row = 0, of_sample = 0;
   std::vector<long> in, out;
 
-  void list(const Phase& phase, const Tensor& source, const Size3& size, int plane, int first, int rows, long samples) {
-    in.clear();
-    out.clear();
-    if (plane % phase.step[0] != phase.first[0]) return;
+  Pixels(const Phase& phase, const Tensor& source, const Size3& size, int first, int rows, long samples) {
     const auto from = [&](int axis, int position) {
       return (position - phase.first[axis]) / phase.step[axis] * phase.source_step[axis];
     };
+    int begin = 0;
+    while (begin < rows && (first + begin) % phase.step[1] != phase.first[1]) ++begin;
+    source_row = from(1, first + begin);
     for (long n = 0; n < samples; ++n)
-      for (int h = 0; h < rows; ++h) {
-        if ((first + h) % phase.step[1] != phase.first[1]) continue;
-        const std::int64_t line = offset(source, from(0, plane), from(1, first + h), 0) + n * source.sample_stride;
-        const long target = (n * rows + h) * size[2];
+      for (int h = begin; h < rows; h += phase.step[1]) {
+        const std::int64_t line =
+            n * source.sample_stride + (from(1, first + h) - source_row) * static_cast<std::int64_t>(source.row_stride);
         for (int w = phase.first[2]; w < size[2]; w += phase.step[2]) {
           in.push_back(static_cast<long>(line + static_cast<std::int64_t>(from(2, w)) * kBlock));
-          out.push_back((target + w) * kBlock);
+          out.push_back(((n * rows + h) * size[2] + w) * kBlock);
         }
       }
+    of_sample = static_cast<int>(static_cast<long>(in.size()) / samples);
   }
 };
 
@@ -149,7 +150,10 @@ class Convolution {
         epilogue_(std::move(epilogue)),
         phases_(weights_->adjoint ? adjoint_phases(window, source, epilogue_->size)
                                   : std::vector<Phase>{forward_phase(window, source, epilogue_->size)}),
-        division_(*weights_, *epilogue_) {}
+        division_(*weights_, *epilogue_) {
+    for (const Phase& phase : phases_)
+      for (int chunk = 0; chunk < division_.chunks; ++chunk) pixels_.push_back(pixels_of(phase, chunk));
+  }
 
   long tasks() const { return division_.places() * division_.panels; }
   // Multiply-adds of vectors.
@@ -175,10 +179,14 @@ class Convolution {
     const int first_block = dense ? weights_->panels[panel].first_output_block : panel;
     const int blocks = dense ? weights_->panels[panel].output_blocks : 1;
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
-    thread_local Pixels pixels;
-    for (const Phase& phase : phases_) {
-      pixels.list(phase, source_, epilogue_->size, plane, first, rows, samples);
-      if (!pixels.in.empty()) compute(panel, sample, phase, pixels, values, samples * map);
+    for (std::size_t p = 0; p < phases_.size(); ++p) {
+      if (plane % phases_[p].step[0] != phases_[p].first[0]) continue;
+      const Place& at = pixels_[p * division_.chunks + chunk];
+      if (at.pixels->of_sample == 0) continue;
+      const int source_plane = (plane - phases_[p].first[0]) / phases_[p].step[0] * phases_[p].source_step[0];
+      const std::int64_t begin = offset(source_, source_plane, at.source_row, 0) + sample * source_.sample_stride;
+      compute(panel, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, values,
+              samples * map);
     }
     for (int b = 0; b < blocks; ++b)
       for (long n = 0; n < samples; ++n)
@@ -189,25 +197,47 @@ class Convolution {
  private:
   enum Drawer { kOutputs = 4 };
 
-  void compute(int panel, long sample, const Phase& phase, const Pixels& pixels, float* values, long block) const {
+  // The pixels of a chunk in a phase. Chunks of the same shape share the list.
+  struct Place {
+    int source_row;
+    std::shared_ptr<const Pixels> pixels;
+  };
+
+  Place pixels_of(const Phase& phase, int chunk) {
+    const int first = chunk * division_.rows, rows = std::min(division_.rows, epilogue_->size[1] - first);
+    const auto pixels = std::make_shared<const Pixels>(phase, source_, epilogue_->size, first, rows,
+                                                       division_.samples_together);
+    for (const Place& other : pixels_)
+      if (other.pixels->in == pixels->in && other.pixels->out == pixels->out)
+        return {pixels->source_row, other.pixels};
+    return {pixels->source_row, pixels};
+  }
+
+  // `begin` is the source's element that the pixels count from.
+  void compute(int panel, std::int64_t begin, const Phase& phase, const Pixels& pixels, int count, float* values,
+               long block) const {
     const Tap* taps = phase.taps.data();
-    const int tap_count = static_cast<int>(phase.taps.size()), count = static_cast<int>(pixels.in.size());
-    if (weights_->form == Form::narrow) {
-      kernels().narrow({source_.at(sample, 0), static_cast<long>(source_.block_stride), source_.blocks, taps, tap_count,
-                        weights_->taps, weights_->data(), weights_->target_channels, values, pixels.in.data(),
-                        pixels.out.data(), count});
-      return;
+    const int tap_count = static_cast<int>(phase.taps.size());
+    const long *in = pixels.in.data(), *out = pixels.out.data();
+    switch (weights_->form) {
+      case Form::narrow:
+        kernels().narrow({source_.at(0, 0) + begin, static_cast<long>(source_.block_stride), source_.blocks, taps,
+                          tap_count, weights_->taps, weights_->data(), weights_->target_channels, values, in, out,
+                          count});
+        return;
+      case Form::depthwise: {
+        const float* of_block = weights_->data() + static_cast<std::int64_t>(panel) * weights_->taps * kBlock;
+        kernels().depthwise({source_.at(0, panel) + begin, taps, tap_count, of_block, values, in, out, count});
+        return;
+      }
+      case Form::dense: {
+        const PackedWeights::Panel& p = weights_->panels[panel];
+        kernels().convolve({source_.at(0, p.first_input_block) + begin, static_cast<long>(source_.block_stride),
+                            p.input_blocks, p.last_channels, taps, tap_count, weights_->taps,
+                            weights_->data() + p.offset, p.output_blocks, values, block, in, out, count});
+        return;
+      }
     }
-    if (weights_->form == Form::depthwise) {
-      const float* of_block = weights_->data() + static_cast<std::int64_t>(panel) * weights_->taps * kBlock;
-      kernels().depthwise(
-          {source_.at(sample, panel), taps, tap_count, of_block, values, pixels.in.data(), pixels.out.data(), count});
-      return;
-    }
-    const PackedWeights::Panel& p = weights_->panels[panel];
-    kernels().convolve({source_.at(sample, p.first_input_block), static_cast<long>(source_.block_stride),
-                        p.input_blocks, p.last_channels, taps, tap_count, weights_->taps, weights_->data() + p.offset,
-                        p.output_blocks, values, block, pixels.in.data(), pixels.out.data(), count});
   }
 
   const std::shared_ptr<const PackedWeights> weights_;
@@ -215,6 +245,7 @@ class Convolution {
   const std::shared_ptr<Epilogue> epilogue_;
   const std::vector<Phase> phases_;
   const Division division_;
+  std::vector<Place> pixels_;  // [phase][chunk]
 };
 
 }  // namespace

@@ -4,12 +4,10 @@
 #include <cstdlib>
 #include <functional>
 #include <limits>
-#include <map>
 #include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,13 +17,34 @@
 namespace lrpfast {
 
 struct Pool::Shelf {
+  struct Block {
+    std::size_t floats;
+    float* start;
+  };
   std::mutex mutex;
-  std::multimap<std::size_t, float*> free;  // by floats
+  std::vector<Block> free;  // the last came back last
   std::vector<float*> all;
   std::size_t floats = 0;
 
   ~Shelf() {
     for (float* block : all) std::free(block);
+  }
+
+  // What came back last is most likely in the cache still, if it is not much too large; else the smallest that will do.
+  Block take(std::size_t wanted) {
+    auto best = free.end();
+    for (auto block = free.end(); block-- != free.begin();) {
+      if (block->floats < wanted) continue;
+      if (block->floats <= wanted + wanted / 2) {
+        best = block;
+        break;
+      }
+      if (best == free.end() || block->floats < best->floats) best = block;
+    }
+    if (best == free.end()) return {0, nullptr};
+    const Block taken = *best;
+    free.erase(best);
+    return taken;
   }
 };
 
@@ -40,25 +59,20 @@ Pool::Memory Pool::take(std::size_t floats) {
   constexpr std::size_t kAlign = 64;
   floats = (floats + kBlock - 1) / kBlock * kBlock;
   const std::lock_guard<std::mutex> lock(shelf_->mutex);
-  float* block = nullptr;
-  std::size_t size = floats;
-  const auto found = shelf_->free.lower_bound(floats);  // the smallest that will do
-  if (found != shelf_->free.end()) {
-    std::tie(size, block) = *found;
-    shelf_->free.erase(found);
-  } else {
-    block = static_cast<float*>(std::aligned_alloc(kAlign, floats * sizeof(float)));
-    if (block == nullptr) throw std::bad_alloc();
-    shelf_->all.push_back(block);
+  Shelf::Block block = shelf_->take(floats);
+  if (block.start == nullptr) {
+    block = {floats, static_cast<float*>(std::aligned_alloc(kAlign, floats * sizeof(float)))};
+    if (block.start == nullptr) throw std::bad_alloc();
+    shelf_->all.push_back(block.start);
     shelf_->floats += floats;
   }
   const std::weak_ptr<Shelf> home = shelf_;
-  return {{block,
-           [home, size](float* returned) {
+  return {{block.start,
+           [home, size = block.floats](float* returned) {
              const std::shared_ptr<Shelf> shelf = home.lock();
              if (shelf == nullptr) return;
              const std::lock_guard<std::mutex> shelved(shelf->mutex);
-             shelf->free.emplace(size, returned);
+             shelf->free.push_back({size, returned});
            }},
           shelf_};
 }

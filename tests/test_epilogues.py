@@ -526,7 +526,7 @@ def test_one_tensor_may_be_the_target_of_two_branches():
     brought, out = loaded(a), empty(2, CHANNELS, (1, 8, 9))
     figures = shared_out(loaded(r), loaded(2 * a), 1, 0, [(brought, out, False), (brought, out, True)])
     close(out.store(THREADS), r)
-    np.testing.assert_array_equal(figures[:, 3], figures[:, 4])
+    np.testing.assert_allclose(figures[:, 3], figures[:, 4], rtol=1e-6)
     close(figures[:, 3], r.sum(axis=(1, 2, 3, 4), dtype=np.float64) / 2, 1e-5)
 
 

@@ -1,8 +1,8 @@
 // Depthwise convolution: one block of channels at some pixels, each channel with its own taps.
 //
-// Loop order: tiles of 4 pixels; then taps; innermost the tile. The vectors run over channels, so a tap costs one load
-// of weights for the tile and one load and multiply-add per pixel: the kernel lives on memory bandwidth, and 4 pixels
-// are enough to hide the latency of the multiply-add.
+// Loop order: tiles of pixels; then taps; innermost the tile. The vectors run over channels, so a tap costs one load
+// of weights for the tile and one load and multiply-add per pixel: the kernel lives on the loads, and 8 pixels (2 with
+// SSE) hide the latency of the multiply-add.
 #include "vector.h"
 
 namespace lrpfast {
@@ -26,12 +26,21 @@ void tile(const DepthwiseTask& task, const long* in, const long* out) {
     for (int v = 0; v < kVectors; ++v) store(task.output + out[i] + v * kLanes, sums[i][v]);
 }
 
+// Full tiles of `Pixels`, then a smaller one for the rest.
+template <int Pixels>
+void tiles(const DepthwiseTask& task, const long* in, const long* out, int count) {
+  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels>(task, in, out);
+  if constexpr (Pixels > 1) {
+    if (count > 0) tiles<Pixels - 1>(task, in, out, count);
+  }
+}
+
+constexpr int kPixels = 16 / (kVectors > 2 ? 2 * kVectors : 2);
+
 }  // namespace
 
 void depthwise(const DepthwiseTask& task) {
-  int i = 0;
-  for (; i + 4 <= task.pixels; i += 4) tile<4>(task, task.input_pixels + i, task.output_pixels + i);
-  for (; i < task.pixels; ++i) tile<1>(task, task.input_pixels + i, task.output_pixels + i);
+  tiles<kPixels>(task, task.input_pixels, task.output_pixels, task.pixels);
 }
 
 }  // namespace LRPFAST_ISA

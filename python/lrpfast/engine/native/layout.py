@@ -58,10 +58,14 @@ class Recorder:
         self.program.add(step)
         self.values.append(self.value)
 
-    def tensor(self, samples: int, shape: Shape, halo: Halo = Halo()) -> core.Tensor:  # immutable
-        """A tensor for `samples` samples of `shape`; its halo is zero whoever used the memory before."""
+    def tensor(self, samples: int, shape: Shape, halo: Halo = Halo(), lasting: bool = False) -> core.Tensor:
+        """A tensor for `samples` samples of `shape`.
+
+        Its halo is zeros whenever the program runs: others may have used the memory in between, unless the tensor
+        is kept as long as the program (`lasting`).
+        """
         tensor = core.Tensor(self.pool, samples, shape[0], size3(shape[1:]), halo.before, halo.after)
-        if tensor.has_halo:
+        if tensor.has_halo and not lasting:
             self.add(core.clear_halo(tensor))
         return tensor
 

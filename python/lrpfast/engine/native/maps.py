@@ -112,15 +112,18 @@ class LinearMap(Protocol):
 class ConvolutionMap:
     """A convolution or a dense layer."""
 
+    halo = s_halo = Halo()
+
     def __init__(self, weights: PreparedWeights, shape: Shape) -> None:
         layer, spatial = weights.layer, shape[1:]
         window = layer.window if isinstance(layer, Convolution) else ONE_PIXEL
         self.weights, self.shape = weights, shape
         self.window = window3(window, spatial)
-        self.halo, self.s_halo = forward_halo(window, spatial), adjoint_halo(window, spatial)
         self.together = weights.groups == 1
         self.out_shape = layer.output_shape(shape)
         self.winograd = self.together and winograd_pays(window, shape, self.out_shape)
+        if not self.winograd:
+            self.halo, self.s_halo = forward_halo(window, spatial), adjoint_halo(window, spatial)
         self.before = tuple(pad for pad, _ in window.pads_for(spatial))
 
     def prepare(self, blocks: Blocks, adjoint: bool) -> None:

@@ -49,7 +49,7 @@ class ForwardPass:
                 whole, start = self.prepared.places[name]
                 self.values[name] = self._tensor(whole).channels_from(start, shape[0])
             else:
-                self.values[name] = self.on.tensor(self.samples, shape, self.prepared.halos[name])
+                self.values[name] = self.on.tensor(self.samples, shape, self.prepared.halos[name], lasting=True)
         return self.values[name]
 
     def _record(self, stage: Stage) -> None:
