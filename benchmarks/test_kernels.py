@@ -194,7 +194,7 @@ def test_quotient(benchmark: Any, results: Results, bench: Bench) -> None:
     r, z = numbers(1, *MAP), numbers(1, *MAP, seed=1)
     native_r, native_z, s = bench.loaded(r), bench.loaded(z), bench.tensor(1, MAP)
 
-    step = core.take_up(native_z, core.Quotient(1, native_r, s, [(core.Gate.open, 1.0)], STABILIZER))
+    step = core.take_up([native_z], core.Quotient(1, native_r, s, [(core.Gate.open, 1.0)], STABILIZER))
 
     def native() -> None:
         step.run(bench.threads)
@@ -215,7 +215,7 @@ def test_contribute(benchmark: Any, results: Results, bench: Bench) -> None:
     native_a, native_c, out = bench.loaded(a, Halo((0, 1, 1), (0, 1, 1))), bench.loaded(c), bench.tensor(1, MAP)
     total = np.zeros_like(a)
 
-    first, added = (core.take_up(native_c, core.Contribution(1, 0, native_a, out, more)) for more in (False, True))
+    first, added = (core.take_up([native_c], core.Contribution(1, 0, native_a, out, more)) for more in (False, True))
 
     def native() -> None:
         added.run(bench.threads)

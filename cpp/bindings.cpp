@@ -259,7 +259,7 @@ void bind_linear_maps(py::module_& m) {
         return winograd(std::move(weights), before, source, std::move(epilogue));
       },
       "weights"_a, "before"_a, "source"_a, "epilogue"_a);
-  m.def("take_up", &take_up, "values"_a, "epilogue"_a);
+  m.def("take_up", &take_up, "terms"_a, "epilogue"_a);
 }
 
 void bind_elementwise(py::module_& m) {
@@ -267,7 +267,6 @@ void bind_elementwise(py::module_& m) {
   m.def("part", &part, "positive"_a, "negative"_a, "x"_a, "y"_a);
   m.def("affine", &affine, "x"_a, "scale"_a, "shift"_a, "y"_a);
   m.def("add", &add, "x"_a, "y"_a, "out"_a);
-  m.def("activate_sum", &activate_sum, "xs"_a, "function"_a, "y"_a);
   m.def("sum_channels", &sum_channels, "x"_a, "y"_a);
   py::class_<Sum, Figures, std::shared_ptr<Sum>>(m, "Sum")
       .def(py::init<const Tensor&>(), "x"_a)

@@ -12,7 +12,7 @@
 namespace lrpfast {
 namespace {
 
-enum Drawer { kQuotients = 2, kSums = 3 };
+enum Drawer { kQuotients = 2 };
 
 void check(const Tensor& operand, const Tensor& result) {
   if (operand.size != result.size || operand.channels != result.channels || result.samples % operand.samples != 0)
@@ -115,27 +115,6 @@ Step add(const Tensor& x, const Tensor& y, const Tensor& out) {
   return Step([x = x.borrowed(), y = y.borrowed(), out = out.borrowed()](int threads) {
     for_parts(out, 3, threads, [&](const Part& part, long) {
       kernels().add(part.in(&x, out), part.in(&y, out), part.out(out), part.area);
-    });
-  });
-}
-
-Step activate_sum(const std::vector<Tensor>& xs_, const FunctionParameters& function, const Tensor& y) {
-  if (xs_.empty()) throw std::invalid_argument("a sum of nothing");
-  std::vector<Tensor> xs;
-  for (const Tensor& x : xs_) {
-    check(x, y);
-    xs.push_back(x.borrowed());
-  }
-  return Step([xs = std::move(xs), function, y = y.borrowed()](int threads) {
-    for_parts(y, static_cast<int>(xs.size()) + 1, threads, [&](const Part& part, long) {
-      float* memory = scratch(kSums, part.area.rows * part.area.floats);
-      const Out total{memory, part.area.floats};
-      In sum = part.in(&xs[0], y);
-      for (std::size_t i = 1; i < xs.size(); ++i) {
-        kernels().add(sum, part.in(&xs[i], y), total, part.area);
-        sum = {memory, part.area.floats};
-      }
-      kernels().activate(function, nullptr, sum, {nullptr, 0}, part.out(y), part.area);
     });
   });
 }

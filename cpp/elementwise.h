@@ -16,9 +16,6 @@ Step part(float positive, float negative, const Tensor& x, const Tensor& y);
 Step affine(const Tensor& x, const Tensor* scale, const Tensor* shift, const Tensor& y);
 Step add(const Tensor& x, const Tensor& y, const Tensor& out);
 
-// y = function(sum of xs)
-Step activate_sum(const std::vector<Tensor>& xs, const FunctionParameters& function, const Tensor& y);
-
 // y = the sum over all channels of x, as the only channel
 Step sum_channels(const Tensor& x, const Tensor& y);
 

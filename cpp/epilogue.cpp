@@ -13,7 +13,7 @@
 namespace lrpfast {
 namespace {
 
-enum Drawer { kActivated, kUnpooled };
+enum Drawer { kActivated, kUnpooled, kSum = 3 };
 
 In rows(const Tensor& tensor, std::int64_t sample, int block, const Stretch& stretch) {
   return {tensor.row(sample, block, stretch.plane, stretch.first_row), static_cast<long>(tensor.row_stride)};
@@ -255,22 +255,41 @@ void Contribution::write(double* to, int row) const {
   }
 }
 
-Step take_up(const Tensor& values_, std::shared_ptr<Epilogue> epilogue_) {
-  require(
-      values_.samples == epilogue_->maps && values_.channels == epilogue_->channels && values_.size == epilogue_->size,
-      "a tensor");
-  return Step([values = values_.borrowed(), epilogue = std::move(epilogue_)](int threads) {
-    const int step = epilogue->row_step, height = values.size[1];
-    const int length = std::max(1, 256 / values.size[2] / step) * step;  // short enough for sums in float
+Step take_up(const std::vector<Tensor>& terms_, std::shared_ptr<Epilogue> epilogue_) {
+  require(!terms_.empty(), "a sum of nothing");
+  std::vector<Tensor> terms;
+  for (const Tensor& term : terms_) {
+    require(term.samples == epilogue_->maps && term.channels == epilogue_->channels && term.size == epilogue_->size,
+            "a tensor");
+    terms.push_back(term.borrowed());
+  }
+  return Step([terms = std::move(terms), epilogue = std::move(epilogue_)](int threads) {
+    const Tensor& one = terms[0];
+    const int step = epilogue->row_step, height = one.size[1];
+    const int length = std::max(1, 256 / one.size[2] / step) * step;  // short enough for sums in float
     const int lengths = (height + length - 1) / length;
-    const long chunks = static_cast<long>(values.size[0]) * lengths;
-    parallel_for(threads, values.samples * values.blocks * chunks, 2 * values.vectors(), [&](long task) {
+    const long chunks = static_cast<long>(one.size[0]) * lengths;
+    const double work = (1 + static_cast<double>(terms.size())) * one.vectors();
+    parallel_for(threads, one.samples * one.blocks * chunks, work, [&](long task) {
       const long map = task / chunks;
-      const int plane = static_cast<int>(task % chunks / lengths), first = static_cast<int>(task % lengths) * length;
-      const int block = static_cast<int>(map % values.blocks);
-      const std::int64_t sample = map / values.blocks;
-      epilogue->take({sample, block, plane, first, std::min(length, height - first),
-                      values.row(sample, block, plane, first), static_cast<long>(values.row_stride)});
+      const int first = static_cast<int>(task % lengths) * length;
+      Stretch stretch{map / one.blocks,
+                      static_cast<int>(map % one.blocks),
+                      static_cast<int>(task % chunks / lengths),
+                      first,
+                      std::min(length, height - first),
+                      nullptr,
+                      0};
+      const Area area{stretch.rows, static_cast<long>(one.size[2]) * kBlock};
+      In sum = rows(one, stretch.sample, stretch.block, stretch);
+      for (std::size_t i = 1; i < terms.size(); ++i) {
+        const Out total{scratch(kSum, area.rows * area.floats), area.floats};
+        kernels().add(sum, rows(terms[i], stretch.sample, stretch.block, stretch), total, area);
+        sum = {total.at, total.row};
+      }
+      stretch.values = sum.at;
+      stretch.row = sum.row;
+      epilogue->take(stretch);
     });
   });
 }

@@ -131,8 +131,8 @@ class Contribution : public Epilogue, public Figures {
   std::vector<double> rows_;
 };
 
-// A step that takes up the values of a tensor.
-Step take_up(const Tensor& values, std::shared_ptr<Epilogue> epilogue);
+// A step that takes up the sum of some tensors.
+Step take_up(const std::vector<Tensor>& terms, std::shared_ptr<Epilogue> epilogue);
 
 // Aligned memory of this thread, at least so many floats, for what lives no longer than a task. Two uses that overlap
 // in time take two drawers.

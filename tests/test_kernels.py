@@ -159,8 +159,8 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
     "elementwise: size": ("fit", lambda: core.add(empty(), small(), empty())),
     "elementwise: samples": ("fit", lambda: core.part(1, 0, empty(2), empty(3))),
     "elementwise: fewer results": ("fit", lambda: core.part(1, 0, empty(2), empty())),
-    "sum: of nothing": ("nothing", lambda: core.activate_sum([], IDENTITY, empty())),
-    "sum: size": ("fit", lambda: core.activate_sum([empty(), small()], IDENTITY, empty())),
+    "sum: of nothing": ("nothing", lambda: core.take_up([], stored(empty()))),
+    "sum: size": ("a tensor", lambda: core.take_up([empty(), small()], stored(empty()))),
     "sum of channels: result": ("one channel", lambda: core.sum_channels(empty(), empty(channels=2))),
     "sum of channels: samples": ("one channel", lambda: core.sum_channels(empty(2), empty(1, 1))),
     "sum of channels: size": ("one channel", lambda: core.sum_channels(empty(), small(1))),
@@ -423,8 +423,8 @@ def test_elementwise_steps_may_work_in_place():
 def test_tensors_may_be_taken_up_and_added_up_in_place():
     values = numbers(2, 20, 1, 3, 3)
     x = loaded(values)
-    core.take_up(x, stored(x, np.ones(32, np.float32))).run(THREADS)
-    core.activate_sum([x, x, x], IDENTITY, x).run(THREADS)
+    core.take_up([x], stored(x, np.ones(32, np.float32))).run(THREADS)
+    core.take_up([x, x, x], stored(x)).run(THREADS)
     np.testing.assert_allclose(x.store(THREADS), 3 * (values + 1), rtol=1e-6, atol=1e-6)
 
 
@@ -488,7 +488,7 @@ def test_a_step_looks_at_its_tensors_when_it_runs():
 def test_figures_are_those_of_the_last_run():
     x, r = empty(2), loaded(numbers(2, 16, 1, 4, 4))
     quotient, total = core.Quotient(2, r, empty(2), [(core.Gate.open, 1.0)], 0.1), core.Sum(x)
-    steps = [core.take_up(x, quotient), total.step()]
+    steps = [core.take_up([x], quotient), total.step()]
     found = []
     for value in (3, 1, 3):
         core.fill(x, value).run(THREADS)
@@ -520,7 +520,7 @@ def test_a_program_lines_up_the_figures_that_it_is_given():
     contribution = core.Contribution(1, 1, x, empty(2, 5), False)
     quotient = core.Quotient(2, r, empty(2, 5), [(core.Gate.open, 0.5)], 1, np.zeros(16, np.float32))
     for epilogue in (contribution, quotient):
-        program.add(core.take_up(x, epilogue))
+        program.add(core.take_up([x], epilogue))
     assert [program.enter(figures) for figures in (contribution, quotient, contribution)] == [0, 1, 5]
     program.run(THREADS)
     np.testing.assert_array_equal(program.figures(), [[80, 560, 0, 140, 280, 80]] * 2)

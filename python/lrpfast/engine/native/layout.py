@@ -48,7 +48,7 @@ class Recorder:
     """
 
     def __init__(self, pool: core.Pool) -> None:
-        self.pool = pool
+        self.pool, self.lasting = pool, core.Pool()
         self.program = core.Program()
         self.value = ""  # what is being worked on; for times by layer
         self.values: list[str] = []
@@ -61,10 +61,11 @@ class Recorder:
     def tensor(self, samples: int, shape: Shape, halo: Halo = Halo(), lasting: bool = False) -> core.Tensor:
         """A tensor for `samples` samples of `shape`.
 
-        Its halo is zeros whenever the program runs: others may have used the memory in between, unless the tensor
-        is kept as long as the program (`lasting`).
+        Its halo is zeros whenever the program runs. A tensor that is kept as long as the program (`lasting`) has
+        memory of its own, so its halo stays; other memory may hold anything by the time the step comes.
         """
-        tensor = core.Tensor(self.pool, samples, shape[0], size3(shape[1:]), halo.before, halo.after)
+        pool = self.lasting if lasting else self.pool
+        tensor = core.Tensor(pool, samples, shape[0], size3(shape[1:]), halo.before, halo.after)
         if tensor.has_halo and not lasting:
             self.add(core.clear_halo(tensor))
         return tensor

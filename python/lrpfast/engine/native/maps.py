@@ -143,7 +143,7 @@ class ConvolutionMap:
             self._convolve(on, only, False, source, kept(value))
             total = value if total is None else added(on, total, value)
         assert total is not None
-        on.add(core.take_up(total, to))
+        on.add(core.take_up([total], to))
 
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
         self._convolve(on, blocks, True, s, to)
@@ -230,12 +230,12 @@ class ElementwiseMap:
             value = self.apply(on, block, [taken(on, [part], a, self.shape, self.halo) for a in inputs])
             total = value if total is None else added(on, total, value)
         assert total is not None
-        on.add(core.take_up(total, to))
+        on.add(core.take_up([total], to))
 
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
         block = blocks[0][0]
         assert block is not None
-        on.add(core.take_up(self.unapply(on, block, s), to))
+        on.add(core.take_up([self.unapply(on, block, s)], to))
 
     def bias(self, part: WeightPart) -> Bias:
         return None
@@ -297,7 +297,7 @@ class SumMap(ElementwiseMap):
 
     def apply(self, on: Recorder, part: WeightPart, inputs: list[core.Tensor]) -> core.Tensor:
         out = on.tensor(inputs[0].samples, self.out_shape)
-        on.add(core.activate_sum(inputs, IDENTITY, out))
+        on.add(core.take_up(inputs, kept(out)))
         return out
 
     def unapply(self, on: Recorder, part: WeightPart, s: core.Tensor) -> core.Tensor:

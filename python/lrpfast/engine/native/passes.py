@@ -30,6 +30,7 @@ class ForwardPass:
         self.on = Recorder(pool)
         self.values: dict[str, core.Tensor] = {}
         self.winners: dict[str, core.Tensor] = {}
+        self.denominators: dict[PreparedStack, core.Tensor] = {}
         self.ahead: dict[str, core.Tensor] = {}  # values ahead of a pool, by the name of the pooled value
         self.input = self._tensor(plan.graph.input)
         for stage in prepared.stages:
@@ -65,7 +66,7 @@ class ForwardPass:
             winners = self.winners[stage.output] = self.on.tensor(self.samples, stage.out_shape)
             self.on.add(core.max_pool(stage.window, inputs[0], out, winners))
         elif stage.step.info.kind == "activation":
-            self.on.add(core.take_up(inputs[0], self._activation(stage, out)))
+            self.on.add(core.take_up(inputs, self._activation(stage, out)))
         else:
             for name, a, start in zip(stage.inputs, inputs, stage.channel_starts, strict=True):
                 if self.prepared.places.get(name) != (stage.output, start):
@@ -74,14 +75,29 @@ class ForwardPass:
     def _linear(self, stage: Stage, linear: LinearMap, inputs: list[core.Tensor], out: core.Tensor) -> None:
         bias = linear.bias(AS_IS)
         if isinstance(linear, SumMap):
-            self.on.add(core.activate_sum(inputs, stage.function, out))
+            self.on.add(core.take_up(inputs, self._activation(stage, out)))
         elif isinstance(bias, core.Tensor):
             values = self.on.tensor(self.samples, linear.out_shape)
             linear.evaluate(self.on, WHOLE, [AS_IS], inputs, kept(values))
             self.on.add(core.affine(values, None, bias, values))
-            self.on.add(core.take_up(values, self._activation(stage, out)))
+            self.on.add(core.take_up([values], self._activation(stage, out)))
+        elif stage.sums_up:
+            self._summed(stage, linear, inputs, out, bias)
         else:
             linear.evaluate(self.on, WHOLE, [AS_IS], inputs, self._activation(stage, out, bias))
+
+    def _summed(
+        self, stage: Stage, linear: LinearMap, inputs: list[core.Tensor], out: core.Tensor, bias: Floats | None
+    ) -> None:
+        """The values as the sum of the denominators, which are kept for the way back."""
+        terms = []
+        for prepared in stage.stacks:
+            shape = (prepared.channels, *linear.out_shape[1:])
+            whole = self.denominators[prepared] = self.on.tensor(self.samples, shape)
+            linear.evaluate(self.on, *prepared.stack.free(), inputs, kept(whole))
+            each = prepared.channels // len(prepared.shares)
+            terms += [whole.channels_from(g * each, linear.out_shape[0]) for g in range(len(prepared.shares))]
+        self.on.add(core.take_up(terms, self._activation(stage, out, bias)))
 
     def _activation(self, stage: Stage, out: core.Tensor, bias: Floats | None = None) -> core.Activation:
         pool: tuple[core.Window, core.Tensor, core.Tensor] | None = None
@@ -156,7 +172,7 @@ class RelevancePass:
         if forward.plan.composite.times_input:
             gradient, self.arrived = self.arrived, self.on.tensor(self.samples, prepared.shapes[graph.input])
             times = core.Contribution(1, 1, forward.values[graph.input], self.arrived, False)
-            self.on.add(core.take_up(gradient, times))
+            self.on.add(core.take_up([gradient], times))
 
     def audit(self, figures: Sums) -> list[LayerAudit]:
         """The layers' accounts from the output to the input, from the figures of a run."""
@@ -338,17 +354,19 @@ class Backward:
             pool,
         )
         if within:
-            self.on.add(core.take_up(forward.own_values(stage), quotient))
+            self.on.add(core.take_up([forward.own_values(stage)], quotient))
         elif constant:
             assert prepared.constant is not None
-            self.on.add(core.take_up(prepared.constant, quotient))
+            self.on.add(core.take_up([prepared.constant], quotient))
+        elif prepared in forward.denominators:
+            self.on.add(core.take_up([forward.denominators[prepared]], quotient))
         else:
             inputs = [forward.values[name] for name in stage.inputs]
             linear.evaluate(self.on, *stack.free(), inputs, quotient)
         self._enter_quotient(self.on.program.enter(quotient), first)
         if prepared.shift is not None:  # what a bias that is a map absorbs
             product = core.Contribution(1, 1, prepared.shift, self._tensor(shape), False)
-            self.on.add(core.take_up(s, product))
+            self.on.add(core.take_up([s], product))
             self.account.bias += (self.on.program.enter(product),)
         return s
 

@@ -42,7 +42,7 @@ from lrpfast.model.layers import (
     fitted,
 )
 from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
-from lrpfast.rules.terms import AS_IS, Fixed, Part, Shifted
+from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Part, Shifted
 
 RELU_RULES = {
     Gradient: core.ActivationRule.gradient,
@@ -112,6 +112,22 @@ class Stage:
         stacks = [prepared.stack for prepared in self.stacks]
         whole = len(stacks) == 1 and stacks[0].blocks == WHOLE and stacks[0].parts == (AS_IS,)
         return whole and stacks[0].denominator == "forward" and stacks[0].groups[0].gate == "open"
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether the denominators, which have to be computed, add up to the forward pass's values."""
+        totals: dict[InputPart, Part] = {}
+        for prepared in self.stacks:
+            stack = prepared.stack
+            if stack.denominator != "computed" or any(group.gate != "open" for group in stack.groups):
+                return False
+            for row in stack.blocks:
+                for part, block in zip(stack.parts, row, strict=True):
+                    if not isinstance(part, Part) or not isinstance(block, Part):
+                        return False
+                    totals[part] = totals.get(part, NOTHING) + block
+        covered = sum((part for part in totals if isinstance(part, Part)), NOTHING)
+        return bool(totals) and covered == AS_IS and all(total == AS_IS for total in totals.values())
 
     @property
     def channel_starts(self) -> list[int]:
