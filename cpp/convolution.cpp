@@ -232,9 +232,14 @@ class Convolution {
       }
       case Form::dense: {
         const PackedWeights::Panel& p = weights_->panels[panel];
+        const bool streamed = !division_.panels_first && panel + 1 < division_.panels;
+        const float* ahead = streamed ? weights_->data() + weights_->panels[panel + 1].offset : nullptr;
+        const long ahead_floats =
+            streamed ? static_cast<long>(weights_->panels[panel + 1].offset - p.offset) : 0;  // as many as of this one
         kernels().convolve({source_.at(0, p.first_input_block) + begin, static_cast<long>(source_.block_stride),
                             p.input_blocks, p.last_channels, taps, tap_count, weights_->taps,
-                            weights_->data() + p.offset, p.output_blocks, values, block, in, out, count});
+                            weights_->data() + p.offset, p.output_blocks, ahead, ahead_floats, values, block, in, out,
+                            count});
         return;
       }
     }

@@ -14,8 +14,16 @@ namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
 
+constexpr int kLine = 16;  // floats in a line of the cache
+
+// Where a tile is to fetch weights from that are needed later, so many lines of the cache with each input block.
+struct Ahead {
+  const float* next;
+  int lines;
+};
+
 template <int Pixels, int Panel>
-void tile(const ConvolutionTask& task, const long* in, const long* out) {
+void tile(const ConvolutionTask& task, const long* in, const long* out, Ahead& ahead) {
   constexpr int kWidth = Panel * kVectors;
   vec sums[Pixels][kWidth];
   for (int i = 0; i < Pixels; ++i)
@@ -25,6 +33,7 @@ void tile(const ConvolutionTask& task, const long* in, const long* out) {
   for (int b = 0; b < task.blocks; ++b) {
     const int channels = b + 1 < task.blocks ? kBlock : task.last_channels;
     const long tap_floats = static_cast<long>(channels) * Panel * kBlock;
+    for (int line = 0; line < ahead.lines; ++line, ahead.next += kLine) __builtin_prefetch(ahead.next, 0, 2);
     for (int t = 0; t < task.tap_count; ++t) {
       const float* x = block + task.taps[t].input;
       const float* w = weights + task.taps[t].index * tap_floats;
@@ -53,19 +62,26 @@ void tile(const ConvolutionTask& task, const long* in, const long* out) {
 
 // Full tiles of `Pixels`, then ever smaller ones for the rest.
 template <int Pixels, int Panel>
-void tiles(const ConvolutionTask& task, const long* in, const long* out, int count) {
-  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels, Panel>(task, in, out);
+void tiles(const ConvolutionTask& task, const long* in, const long* out, int count, Ahead& ahead) {
+  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels, Panel>(task, in, out, ahead);
   if constexpr (Pixels > 1) {
-    if (count > 0) tiles<Pixels - 1, Panel>(task, in, out, count);
+    if (count > 0) tiles<Pixels - 1, Panel>(task, in, out, count, ahead);
   }
 }
 
+template <int Pixels, int Panel>
+void all_tiles(const ConvolutionTask& task) {
+  const long visits = static_cast<long>((task.pixels + Pixels - 1) / Pixels) * task.blocks;
+  Ahead ahead{task.ahead, task.ahead ? static_cast<int>((task.ahead_floats / kLine + visits - 1) / visits) : 0};
+  tiles<Pixels, Panel>(task, task.input_pixels, task.output_pixels, task.pixels, ahead);
+}
+
 #if defined(__AVX512F__)
-constexpr int kWide = 6, kNarrow = 8;
+constexpr int kWide = 6, kSlim = 8;
 #elif defined(__AVX2__) || defined(__aarch64__)
-constexpr int kWide = 6, kNarrow = 6;
+constexpr int kWide = 6, kSlim = 6;
 #else
-constexpr int kWide = 2, kNarrow = 2;
+constexpr int kWide = 2, kSlim = 2;
 #endif
 
 }  // namespace
@@ -74,14 +90,14 @@ void convolve(const ConvolutionTask& task) {
   switch (task.panel) {
 #if defined(__AVX512F__)
     case 4:
-      return tiles<kWide, 4>(task, task.input_pixels, task.output_pixels, task.pixels);
+      return all_tiles<kWide, 4>(task);
     case 3:
-      return tiles<kNarrow, 3>(task, task.input_pixels, task.output_pixels, task.pixels);
+      return all_tiles<kSlim, 3>(task);
     case 2:
-      return tiles<kNarrow, 2>(task, task.input_pixels, task.output_pixels, task.pixels);
+      return all_tiles<kSlim, 2>(task);
 #endif
     default:
-      return tiles<kNarrow, 1>(task, task.input_pixels, task.output_pixels, task.pixels);
+      return all_tiles<kSlim, 1>(task);
   }
 }
 

@@ -24,6 +24,8 @@ struct ConvolutionTask {
   int kernel_taps;       // taps in the packed weights, of which `taps` may be some
   const float* weights;  // [block][tap][channel][panel blocks][16]
   int panel;             // output blocks of the panel
+  const float* ahead;    // weights that are needed next, to be fetched into the second level cache meanwhile; or null
+  long ahead_floats;
   float* output;         // first output block of the panel
   long output_block;
   const long* input_pixels;  // offset of each pixel in a block, in floats
