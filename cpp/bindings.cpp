@@ -18,6 +18,7 @@
 #include "epilogue.h"
 #include "pooling.h"
 #include "program.h"
+#include "skip.h"
 #include "tensor.h"
 #include "weights.h"
 #include "winograd.h"
@@ -133,6 +134,15 @@ std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoi
   return std::make_shared<WinogradWeights>(data, outputs, inputs, adjoint);
 }
 
+std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint) {
+  if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs, taps)");
+  const float* data = weights.data();
+  const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
+  const int taps = static_cast<int>(weights.shape(2));
+  const py::gil_scoped_release unlocked;
+  return std::make_shared<SkipWeights>(data, outputs, inputs, taps, adjoint);
+}
+
 py::array_t<double> read(const Figures& figures) {
   py::array_t<double> table({figures.samples(), figures.columns()});
   figures.write(table.mutable_data(), figures.columns());
@@ -184,9 +194,14 @@ void bind_types(py::module_& m) {
       .def("store", &store, "threads"_a);
   py::class_<Window>(m, "Window").def(py::init(&make_window), "kernel"_a, "strides"_a, "dilations"_a, "before"_a);
   py::class_<PackedWeights, std::shared_ptr<PackedWeights>>(m, "PackedWeights")
-      .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a);
+      .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a)
+      .def_property_readonly("bytes", [](const PackedWeights& w) { return w.floats() * sizeof(float); });
   py::class_<WinogradWeights, std::shared_ptr<WinogradWeights>>(m, "WinogradWeights")
-      .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a);
+      .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a)
+      .def_property_readonly("bytes", [](const WinogradWeights& w) { return w.floats() * sizeof(float); });
+  py::class_<SkipWeights, std::shared_ptr<SkipWeights>>(m, "SkipWeights")
+      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a)
+      .def_property_readonly("bytes", [](const SkipWeights& w) { return w.floats() * sizeof(float); });
   py::class_<FunctionParameters>(m, "FunctionParameters")
       .def(py::init<Function, float, float, float, float>(), "function"_a, "alpha"_a, "beta"_a, "low"_a, "high"_a);
   py::enum_<Function>(m, "Function")
@@ -217,6 +232,7 @@ Step step_of(std::shared_ptr<T> figures) {
 
 void bind_programs(py::module_& m) {
   py::class_<Step>(m, "Step").def("run", &Step::run, "threads"_a, Unlocked());
+  py::class_<BatchStep, Step>(m, "BatchStep");
   py::class_<Figures, std::shared_ptr<Figures>>(m, "Figures").def("read", &read);
   py::class_<Program>(m, "Program")
       .def(py::init<>())
@@ -259,6 +275,12 @@ void bind_linear_maps(py::module_& m) {
         return winograd(std::move(weights), before, source, std::move(epilogue));
       },
       "weights"_a, "before"_a, "source"_a, "epilogue"_a);
+  m.def(
+      "skip",
+      [](std::shared_ptr<SkipWeights> weights, const Window& window, const Tensor& source,
+         std::shared_ptr<Epilogue> epilogue) { return skip(std::move(weights), window, source, std::move(epilogue)); },
+      "weights"_a, "window"_a, "source"_a, "epilogue"_a);
+  m.def("sparse_or", &sparse_or, "sparse"_a, "dense"_a, "source"_a, "threshold"_a);
   m.def("take_up", &take_up, "terms"_a, "epilogue"_a);
 }
 

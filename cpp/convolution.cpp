@@ -116,7 +116,7 @@ struct Pixels {
 // the epilogue has taken them; and there should be several tasks for the threads of a small map. Small maps take
 // several samples together, so that weights are read once for all of them. None of this touches the order of a sum.
 struct Division {
-  long samples_together, sample_groups;
+  long samples_together;
   int panels, planes, rows, chunks;  // rows of a chunk, chunks of a plane
   bool panels_first;                 // panels vary fastest: for weights that stay in the cache
 
@@ -134,11 +134,10 @@ struct Division {
     planes = epilogue.size[0];
     const long of_sample = static_cast<long>(planes) * height * width;
     samples_together = chunks * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
-    sample_groups = (epilogue.maps + samples_together - 1) / samples_together;
     panels = dense ? static_cast<int>(weights.panels.size()) : epilogue.blocks();
     panels_first = weights.floats() <= kCachedFloats;
   }
-  long places() const { return sample_groups * planes * chunks; }
+  long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks; }
 };
 
 class Convolution {
@@ -155,24 +154,31 @@ class Convolution {
       for (int chunk = 0; chunk < division_.chunks; ++chunk) pixels_.push_back(pixels_of(phase, chunk));
   }
 
-  long tasks() const { return division_.places() * division_.panels; }
+  void run(int threads, int first, int count) const {
+    const long places = division_.places(count);
+    parallel_for(threads, places * division_.panels, work(count), [&](long task) { run(task, places, first, count); });
+  }
+
+ private:
+  enum Drawer { kOutputs = 4 };
+
   // Multiply-adds of vectors.
-  double work() const {
+  double work(int samples) const {
     double taps = 0, phases = static_cast<double>(phases_.size());
     for (const Phase& phase : phases_) taps += static_cast<double>(phase.taps.size()) / phases;
     const double pixels = static_cast<double>(epilogue_->size[0]) * epilogue_->size[1] * epilogue_->size[2];
     const double passes = static_cast<double>(weights_->floats()) / kBlock / weights_->taps;
-    return passes * taps * pixels * epilogue_->maps;
+    return passes * taps * pixels * samples;
   }
 
-  void run(long task) const {
-    const long places = division_.places();
+  // One of the tasks for samples [first_sample, first_sample + count).
+  void run(long task, long places, int first_sample, int count) const {
     const int panel = static_cast<int>(division_.panels_first ? task % division_.panels : task / places);
     const long place = division_.panels_first ? task / division_.panels : task % places;
     const int chunk = static_cast<int>(place % division_.chunks);
     const int plane = static_cast<int>(place / division_.chunks % division_.planes);
-    const long sample = place / division_.chunks / division_.planes * division_.samples_together;
-    const long samples = std::min<long>(division_.samples_together, epilogue_->maps - sample);
+    const long done = place / division_.chunks / division_.planes * division_.samples_together;
+    const long sample = first_sample + done, samples = std::min<long>(division_.samples_together, count - done);
     const int first = chunk * division_.rows, rows = std::min(division_.rows, epilogue_->size[1] - first);
     const long map = static_cast<long>(rows) * epilogue_->size[2] * kBlock;
     const bool dense = weights_->form == Form::dense;
@@ -194,9 +200,6 @@ class Convolution {
                          static_cast<long>(epilogue_->size[2]) * kBlock});
   }
 
- private:
-  enum Drawer { kOutputs = 4 };
-
   // The pixels of a chunk in a phase. Chunks of the same shape share the list.
   struct Place {
     int source_row;
@@ -205,11 +208,10 @@ class Convolution {
 
   Place pixels_of(const Phase& phase, int chunk) {
     const int first = chunk * division_.rows, rows = std::min(division_.rows, epilogue_->size[1] - first);
-    const auto pixels = std::make_shared<const Pixels>(phase, source_, epilogue_->size, first, rows,
-                                                       division_.samples_together);
+    const auto pixels =
+        std::make_shared<const Pixels>(phase, source_, epilogue_->size, first, rows, division_.samples_together);
     for (const Place& other : pixels_)
-      if (other.pixels->in == pixels->in && other.pixels->out == pixels->out)
-        return {pixels->source_row, other.pixels};
+      if (other.pixels->in == pixels->in && other.pixels->out == pixels->out) return {pixels->source_row, other.pixels};
     return {pixels->source_row, pixels};
   }
 
@@ -255,8 +257,8 @@ class Convolution {
 
 }  // namespace
 
-Step convolve(std::shared_ptr<const PackedWeights> weights, const Window& window, const Tensor& source,
-              std::shared_ptr<Epilogue> epilogue) {
+BatchStep convolve(std::shared_ptr<const PackedWeights> weights, const Window& window, const Tensor& source,
+                   std::shared_ptr<Epilogue> epilogue) {
   const std::int64_t taps = static_cast<std::int64_t>(window.kernel[0]) * window.kernel[1] * window.kernel[2];
   if (taps != weights->taps)
     throw std::invalid_argument("convolve: a window of " + std::to_string(taps) + " taps, but weights of " +
@@ -273,9 +275,8 @@ Step convolve(std::shared_ptr<const PackedWeights> weights, const Window& window
     if (window.kernel[axis] < 1 || window.strides[axis] < 1 || window.dilations[axis] < 1)
       throw std::invalid_argument("convolve: kernel, strides and dilations must be 1 or more");
   const auto convolution = std::make_shared<const Convolution>(std::move(weights), window, source, std::move(epilogue));
-  return Step([convolution](int threads) {
-    parallel_for(threads, convolution->tasks(), convolution->work(), [&](long task) { convolution->run(task); });
-  });
+  return {source.samples,
+          [convolution](int threads, int first, int count) { convolution->run(threads, first, count); }};
 }
 
 }  // namespace lrpfast

@@ -200,9 +200,9 @@ void Quotient::take(const Stretch& stretch) {
       task.r = rows(terms_.r, n, r_block, stretch);
     }
     const std::size_t map = static_cast<std::size_t>(n) * terms_.s.blocks + stretch.block;
-    QuotientSums& sums = rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
-    sums = {};
-    kernels().quotient(task, sums, whole);
+    QuotientSums* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
+    std::fill_n(sums, stretch.rows, QuotientSums{});  // the last run's stretches may have been others
+    kernels().quotient(task, *sums, whole);
   }
 }
 
@@ -241,7 +241,9 @@ void Contribution::take(const Stretch& stretch) {
                               accumulate_,
                               rows_out(out_, n, stretch.block, stretch)};
   const std::size_t map = static_cast<std::size_t>(n) * out_.blocks + stretch.block;
-  rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row] = kernels().contribute(task, area(stretch));
+  double* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
+  std::fill_n(sums, stretch.rows, 0.0);  // the last run's stretches may have been others
+  *sums = kernels().contribute(task, area(stretch));
 }
 
 bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(tensor); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -48,11 +49,11 @@ void parallel_for(int threads, long count, double work, const Task& task) {
   const int wanted = threads > 0 ? threads : omp_get_max_threads();
   const double worth = std::min(work / kWorkPerThread, static_cast<double>(count));
   const int used = worth < 2 ? 1 : worth < wanted ? static_cast<int>(worth) : wanted;
+  std::atomic<long> next{0};  // a loop of OpenMP would wait at its own end, and once more at that of the region
 #pragma omp parallel num_threads(used) if (used > 1)
   {
     const FlushToZero mode;
-#pragma omp for schedule(dynamic)
-    for (long i = 0; i < count; ++i) task(i);
+    for (long i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(i);
   }
 #else
   (void)threads;

@@ -20,6 +20,20 @@ class Step {
   std::function<void(int)> work_;
 };
 
+// A step that can also be run for some consecutive samples of its batch, each of which gets the same either way.
+class BatchStep : public Step {
+ public:
+  using Work = std::function<void(int threads, int first, int count)>;
+  BatchStep(int samples, const Work& work)
+      : Step([samples, work](int threads) { work(threads, 0, samples); }), samples_(samples), work_(work) {}
+  int samples() const { return samples_; }
+  void run_some(int threads, int first, int count) const { work_(threads, first, count); }
+
+ private:
+  int samples_;
+  Work work_;
+};
+
 // Sums that a step leaves behind when it has run: some for each of a number of samples.
 class Figures {
  public:

@@ -32,18 +32,16 @@ struct Pool::Shelf {
 
   // What came back last is most likely in the cache still, if it is not much too large; else the smallest that will do.
   Block take(std::size_t wanted) {
-    auto best = free.end();
-    for (auto block = free.end(); block-- != free.begin();) {
-      if (block->floats < wanted) continue;
-      if (block->floats <= wanted + wanted / 2) {
-        best = block;
-        break;
-      }
-      if (best == free.end() || block->floats < best->floats) best = block;
+    std::size_t best = free.size();
+    for (std::size_t i = free.size(); i > 0; --i) {
+      const std::size_t floats_there = free[i - 1].floats;
+      if (floats_there < wanted || (best < free.size() && floats_there >= free[best].floats)) continue;
+      best = i - 1;
+      if (floats_there <= wanted + wanted / 2) break;
     }
-    if (best == free.end()) return {0, nullptr};
-    const Block taken = *best;
-    free.erase(best);
+    if (best == free.size()) return {0, nullptr};
+    const Block taken = free[best];
+    free.erase(free.begin() + static_cast<std::ptrdiff_t>(best));
     return taken;
   }
 };

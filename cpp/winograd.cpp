@@ -71,7 +71,7 @@ struct Chunk {
 class Run {
  public:
   Run(const WinogradWeights& weights, const std::array<int, 2>& before, const Tensor& source, Epilogue& epilogue,
-      int threads);
+      int threads, int first, int count);
   void run() const;
 
  private:
@@ -99,12 +99,13 @@ class Run {
   const int tile_rows_, tile_columns_;  // of a sample
   const int strip_rows_;  // rows of tiles, the least that the epilogue takes; the last strip may have fewer
   const long strips_;     // of a sample
+  const long first_strip_, past_strip_;  // of the samples that are wanted
 };
 
 int quotient_up(int a, int b) { return (a + b - 1) / b; }
 
 Run::Run(const WinogradWeights& weights, const std::array<int, 2>& before, const Tensor& source, Epilogue& epilogue,
-         int threads)
+         int threads, int first, int count)
     : weights_(weights),
       before_(before),
       source_(source),
@@ -117,7 +118,9 @@ Run::Run(const WinogradWeights& weights, const std::array<int, 2>& before, const
       strip_rows_(epilogue.row_step >= epilogue.size[1]
                       ? tile_rows_
                       : std::min(tile_rows_, std::lcm(kOutputs, epilogue.row_step) / kOutputs)),
-      strips_(quotient_up(tile_rows_, strip_rows_)) {}
+      strips_(quotient_up(tile_rows_, strip_rows_)),
+      first_strip_(strips_ * first),
+      past_strip_(strips_ * (first + count)) {}
 
 Strip Run::strip(long number) const {
   const int first = static_cast<int>(number % strips_) * strip_rows_;
@@ -195,7 +198,9 @@ void Run::run() const {
 // A task is a strip. Its points stay in the second level cache while the panels of weights go by, one after the other
 // as they lie in memory, so that the hardware sees them coming.
 void Run::strip_by_strip() const {
-  parallel_for(threads_, strips_ * source_.samples, work(tiles_before(strips_ * source_.samples)), [&](long number) {
+  const double all = work(tiles_before(past_strip_) - tiles_before(first_strip_));
+  parallel_for(threads_, past_strip_ - first_strip_, all, [&](long task) {
+    const long number = first_strip_ + task;
     Chunk chunk{number, 1, tiles_before(number + 1) - tiles_before(number), nullptr, nullptr, 0, 0};
     chunk.point = source_.blocks * chunk.block() + kStagger;
     chunk.product = std::min(widest_, epilogue_.blocks()) * chunk.block() + kStagger;
@@ -216,9 +221,8 @@ void Run::point_by_point() const {
   const std::int64_t channels = static_cast<std::int64_t>(std::max(source_.blocks, epilogue_.blocks())) * kBlock;
   const std::int64_t strip_tiles = static_cast<std::int64_t>(strip_rows_) * tile_columns_;
   const long length = static_cast<long>(std::max<std::int64_t>(1, kPointFloats / channels / strip_tiles));
-  const long strips = strips_ * source_.samples;
-  for (long first = 0; first < strips; first += length) {
-    const long count = std::min(length, strips - first);
+  for (long first = first_strip_; first < past_strip_; first += length) {
+    const long count = std::min(length, past_strip_ - first);
     Chunk chunk{first, count, tiles_before(first + count) - tiles_before(first), nullptr, nullptr, 0, 0};
     chunk.point = source_.blocks * chunk.block() + kStagger;
     chunk.product = epilogue_.blocks() * chunk.block() + kStagger;
@@ -299,12 +303,14 @@ WinogradWeights::WinogradWeights(const float* weights, int outputs, int inputs, 
   });
 }
 
-Step winograd(std::shared_ptr<const WinogradWeights> weights, const std::array<int, 2>& before, const Tensor& source,
-              std::shared_ptr<Epilogue> epilogue) {
+BatchStep winograd(std::shared_ptr<const WinogradWeights> weights, const std::array<int, 2>& before,
+                   const Tensor& source, std::shared_ptr<Epilogue> epilogue) {
   check(*weights, before, source, *epilogue);
   if (epilogue->writes_to(source)) throw std::invalid_argument("winograd: one tensor cannot be both source and target");
-  return Step([weights = std::move(weights), before, source = source.borrowed(), epilogue = std::move(epilogue)](
-                  int threads) { Run(*weights, before, source, *epilogue, threads).run(); });
+  return {source.samples, [weights = std::move(weights), before, source = source.borrowed(),
+                           epilogue = std::move(epilogue)](int threads, int first, int count) {
+            Run(*weights, before, source, *epilogue, threads, first, count).run();
+          }};
 }
 
 }  // namespace lrpfast

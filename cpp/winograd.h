@@ -30,7 +30,7 @@ class WinogradWeights {
 // A step that hands the epilogue W source, with `before` zeros (0 to 2) ahead of the first row and column of each map
 // (one plane; for the adjoint 2 - before of the convolution). No halo is needed, and none is read.
 // std::invalid_argument if the maps do not fit.
-Step winograd(std::shared_ptr<const WinogradWeights> weights, const std::array<int, 2>& before, const Tensor& source,
-              std::shared_ptr<Epilogue> epilogue);
+BatchStep winograd(std::shared_ptr<const WinogradWeights> weights, const std::array<int, 2>& before,
+                   const Tensor& source, std::shared_ptr<Epilogue> epilogue);
 
 }  // namespace lrpfast

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": {"view", "errors"},
     "attribution": {"view", "errors"},
     "lrp": {"attribution", "engine", "engine.reference", "engine.native", "model", *LANGUAGE},
-    "app": {"", "app", "lrp", "attribution", "composites", "model", "view", "errors"},
+    "app": {"", "app", "engine.native", "lrp", "attribution", "composites", "model", "view", "errors"},
     "": {"lrp", "attribution", "model", *LANGUAGE},
 }
 

@@ -360,6 +360,7 @@ BAD_OPTIONS = {
     "fewer threads": ({"threads": -2}, InputError, "not -2"),
     "half a thread": ({"threads": 1.5}, InputError, "not 1.5"),
     "threads in words": ({"threads": "two"}, InputError, "not 'two'"),
+    "no memory": ({"max_memory": 0}, InputError, "max_memory is a number of bytes, 1 or more, .*; not 0"),
     "model's type": ({"model": 3}, InputTypeError, "int"),
     "no such file": ({"model": "missing.onnx"}, LRPError, "missing.onnx"),
 }

@@ -5,9 +5,9 @@
 // each pixel's input is broadcast once and used by every vector of the panel.
 //
 // Tile: 6 pixels x 4 blocks with AVX-512 (24 accumulators, 4 weights of 32 registers), 6 x 2 vectors (one block) with
-// AVX2, 2 x 4 vectors with SSE; narrower panels take more pixels, so that enough independent sums are in flight to hide
-// the latency of the multiply-add. Pixels are given by offset, so a tile may run over the end of a row, and any stride,
-// dilation, kernel size, number of axes and the adjoint are the same loop over another list of taps.
+// AVX2, 6 x 4 with NEON, 2 x 4 with SSE; narrower panels take more pixels, so that enough independent sums are in
+// flight to hide the latency of the multiply-add. Pixels are given by offset, so a tile may run over the end of a row,
+// and any stride, dilation, kernel size, number of axes and the adjoint are the same loop over another list of taps.
 #include "vector.h"
 
 namespace lrpfast {

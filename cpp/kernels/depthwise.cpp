@@ -39,9 +39,7 @@ constexpr int kPixels = 16 / (kVectors > 2 ? 2 * kVectors : 2);
 
 }  // namespace
 
-void depthwise(const DepthwiseTask& task) {
-  tiles<kPixels>(task, task.input_pixels, task.output_pixels, task.pixels);
-}
+void depthwise(const DepthwiseTask& task) { tiles<kPixels>(task, task.input_pixels, task.output_pixels, task.pixels); }
 
 }  // namespace LRPFAST_ISA
 }  // namespace lrpfast

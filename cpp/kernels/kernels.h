@@ -26,7 +26,7 @@ struct ConvolutionTask {
   int panel;             // output blocks of the panel
   const float* ahead;    // weights that are needed next, to be fetched into the second level cache meanwhile; or null
   long ahead_floats;
-  float* output;         // first output block of the panel
+  float* output;  // first output block of the panel
   long output_block;
   const long* input_pixels;  // offset of each pixel in a block, in floats
   const long* output_pixels;
@@ -157,6 +157,24 @@ struct WinogradOutput {
   int rows, columns;  // of outputs that are wanted: up to 4 and up to 4 * tiles
 };
 
+// One kernel row of a group of input blocks, from some rows of a map to the sums of a panel of outputs.
+struct SkipTask {
+  int taps;            // of the kernel row: 1 or 3
+  const float* input;  // first block of the group, first pixel
+  long input_block, input_column, input_row;
+  int blocks;  // of the group, up to skip_blocks(taps)
+  int rows, columns;
+  const float* weights;  // [channel][tap][output block][16]
+  int panel;             // output blocks
+  float* sums;           // [panel][row][columns + taps - 1][16]: a pixel adds its tap t to column + taps - 1 - t
+  long sum_block, sum_row;
+  const float* ahead;  // weights that are needed next; `ahead_lines` cache lines a pixel are fetched meanwhile
+  int ahead_lines;
+};
+
+// Input blocks of a group, at most.
+constexpr int skip_blocks(int taps) { return taps == 1 ? 4 : 2; }
+
 struct KernelTable {
   const char* name;
   int max_panel;  // output blocks of a panel of packed weights, at most
@@ -167,6 +185,9 @@ struct KernelTable {
   void (*winograd_input)(const WinogradInput&);
   void (*winograd_multiply)(const WinogradProduct&);
   void (*winograd_output)(const WinogradOutput&);
+  int skip_panel;  // output blocks of a panel of 3 taps, at most; twice as many of one tap
+  void (*skip)(const SkipTask&);
+  long (*nonzeros)(const float* x, long floats);  // how many there are; x is aligned, floats a multiple of 16
   // y = function(x + bias), with a bias of 16 floats or null, and one slope for each element or null.
   void (*activate)(const FunctionParameters&, const float* bias, In x, In slope, Out y, Area);
   void (*activation_relevance)(ActivationRule, const FunctionParameters&, In x, In slope, In r, Out out, Area);

@@ -13,6 +13,8 @@ void depthwise(const DepthwiseTask&);
 void winograd_input(const WinogradInput&);
 void winograd_multiply(const WinogradProduct&);
 void winograd_output(const WinogradOutput&);
+void skip(const SkipTask&);
+long nonzeros(const float*, long);
 void activate(const FunctionParameters&, const float*, In, In, Out, Area);
 void activation_relevance(ActivationRule, const FunctionParameters&, In, In, In, Out, Area);
 void part(float, float, In, Out, Area);
@@ -37,6 +39,9 @@ const KernelTable& table() {
                                      winograd_input,
                                      winograd_multiply,
                                      winograd_output,
+                                     4 / kVectors,
+                                     skip,
+                                     nonzeros,
                                      activate,
                                      activation_relevance,
                                      part,

@@ -6,10 +6,10 @@
 // tiles of the group, one multiply-add per tile and vector: a channel's weights are loaded once for the group.
 //
 // Tile: 14 tiles x 2 blocks with AVX-512 (28 accumulators, 2 weights of 32 registers), 6 x 2 vectors (one block) with
-// AVX2, 2 x 4 vectors with SSE. Tiles are split into groups of nearly equal size rather than full ones and a rest,
-// because a small group waits for its own sums. A product passes over its weights as often as there are groups, so they
-// are fetched into the first level cache a block ahead; those of the next product come from afar, so they are fetched
-// into the second level cache, as evenly as possible, while this one computes.
+// AVX2, 6 x 4 with NEON, 2 x 4 with SSE. Tiles are split into groups of nearly equal size rather than full ones and a
+// rest, because a small group waits for its own sums. A product passes over its weights as often as there are groups,
+// so they are fetched into the first level cache a block ahead; those of the next product come from afar, so they are
+// fetched into the second level cache, as evenly as possible, while this one computes.
 #include "vector.h"
 
 namespace lrpfast {

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lrpfast.attribution import Attribution
 from lrpfast.composites import Composite, named
+from lrpfast.engine.audit import Audit
 from lrpfast.engine.backend import Backend
 from lrpfast.engine.plan import Plan, make_plan
 from lrpfast.errors import InputError, InputTypeError, ModelError
@@ -37,6 +38,10 @@ class LRP:
     threads : int, optional
         Threads of the native backend; None takes as many as OpenMP gives (``OMP_NUM_THREADS``, else all
         cores).
+    max_memory : int, optional
+        Bytes that the native backend may take beyond the model itself, for packed weights and the values of a pass.
+        With less, convolutions run by slower methods and a batch in smaller parts; what a single sample needs at
+        the least is taken all the same. None leaves speed the choice.
 
     Raises
     ------
@@ -60,6 +65,7 @@ class LRP:
         composite: str | Composite = "epsilon_plus_flat",
         backend: BackendName = "native",
         threads: int | None = None,
+        max_memory: int | None = None,
     ) -> None:
         if isinstance(composite, str):
             composite = named(composite)
@@ -69,12 +75,15 @@ class LRP:
             raise InputError(f"There is no backend {backend!r}; the backends are {', '.join(get_args(BackendName))}.")
         if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads is the number of threads, 1 or more, or None for all cores; not {threads!r}.")
+        if max_memory is not None and (not isinstance(max_memory, int) or max_memory < 1):
+            raise InputError(f"max_memory is a number of bytes, 1 or more, or None for no limit; not {max_memory!r}.")
         self.model = model if isinstance(model, Model) else load(model)
         self.composite = composite
         self.backend: BackendName = backend
         self.threads = threads
+        self.max_memory = max_memory
         self.plan: Plan = make_plan(self.model.graph, composite)
-        self._engine = _engine(self.plan, backend, threads)
+        self._engine = _engine(self.plan, backend, threads, max_memory)
 
     def attribute(self, x: npt.ArrayLike, target: npt.ArrayLike | None = None) -> Attribution:
         """Explain the model's output for a batch of inputs.
@@ -106,9 +115,7 @@ class LRP:
         permutation = self.model.graph.input_permutation
         inner = x.transpose(0, *(axis + 1 for axis in permutation)) if permutation else x
         explained = _checked_target(target, len(x), self._output_shape(x.shape[1:]), x.dtype)
-        output, state = self._engine.forward(inner)
-        seed, chosen = _seed(explained, output, self.composite)
-        relevance, audit = self._engine.relevance(state, seed)
+        output, chosen, relevance, audit = self._explained(inner, explained)
         if permutation:
             relevance = relevance.transpose(0, 1, *(2 + int(axis) for axis in np.argsort(permutation)))
         several = isinstance(explained, np.ndarray) and explained.ndim == 2 and explained.dtype.kind == "i"
@@ -120,6 +127,23 @@ class LRP:
             input=x,
             channel_axis=_channel_axis(permutation, x.ndim - 1),
         )
+
+    def _explained(self, x: Array, target: npt.NDArray[Any] | None) -> tuple[Array, npt.NDArray[Any], Array, Audit]:
+        """Output, what was explained, its relevance (N, T, ...) and the account, in parts that fit the memory."""
+        several = target is not None and target.ndim == 2 and target.dtype.kind == "i"
+        explanations = target.shape[1] if several and target is not None else 1
+        step = None if len(x) == 1 else self._engine.samples_at_once(x.shape[1:], explanations)
+        parts = []
+        for start in range(0, len(x), step or len(x)):
+            here = slice(start, start + (step or len(x)))
+            output, state = self._engine.forward(x[here])
+            seed, chosen = _seed(None if target is None else target[here], output, self.composite)
+            parts.append((output, chosen, *self._engine.relevance(state, seed)))
+            del state  # its memory serves the next part
+        if len(parts) == 1:
+            return parts[0]
+        outputs, targets, relevances, audits = zip(*parts, strict=True)
+        return np.concatenate(outputs), np.concatenate(targets), np.concatenate(relevances), Audit.joined(audits)
 
     def _checked(self, x: npt.ArrayLike) -> Array:
         """The input as an array of the float type that the backend computes in."""
@@ -146,20 +170,20 @@ class LRP:
         return f"{head}\n{self.plan}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("model", "composite", "backend", "threads")}
+        return {name: getattr(self, name) for name in ("model", "composite", "backend", "threads", "max_memory")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]  # packed weights are made anew, not pickled
 
 
-def _engine(plan: Plan, backend: BackendName, threads: int | None) -> Backend:
+def _engine(plan: Plan, backend: BackendName, threads: int | None, max_memory: int | None) -> Backend:
     if backend == "reference":
         from lrpfast.engine.reference import ReferenceEngine
 
         return ReferenceEngine(plan)
     from lrpfast.engine.native import NativeEngine
 
-    return NativeEngine(plan, threads)
+    return NativeEngine(plan, threads, max_memory)
 
 
 def _array(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:

@@ -102,7 +102,43 @@ def sequence_net() -> Graph:
     return chain(layers, SHAPE)
 
 
-NETS = {"plain": small_cnn(), "mobile": mobile_net(), "sequence": sequence_net()}
+def residual_net() -> Graph:
+    """Convolutions for Winograd's algorithm, with all that runs behind them in one go: ReLU, a pool whose windows leave
+    a rest, branches that are joined in place, a residual sum; 7 classes."""
+    rng = np.random.default_rng(13)  # no denominator of these weights comes near zero on the inputs below
+
+    def conv(outputs: int, channels: int, size: int = 3, **geometry: Any) -> Convolution:
+        shift = rng.uniform(-0.1, 0.2, outputs).astype(np.float32)
+        return Convolution(weights(rng, outputs, channels, size, size), shift, window((size, size), **geometry))
+
+    relu = Activation("relu")
+    nodes = [
+        node("stem", conv(24, 3, pads=5), "x", "a"),
+        node("relu a", relu, "a", "b"),
+        node("wide", conv(32, 24, pads=1), "b", "c"),
+        node("relu c", relu, "c", "d"),
+        node("narrow", conv(16, 32, 1), "d", "e"),
+        node("relu e", relu, "e", "f"),
+        node("branch", conv(32, 32, pads=1), "d", "g"),
+        node("relu g", relu, "g", "h"),
+        node("join", Concat(0), "f h", "i"),
+        node("inner", conv(48, 48, pads=1), "i", "j"),
+        node("sum", Sum(), "j i", "k"),
+        node("relu k", relu, "k", "l"),
+        node("signed", conv(20, 48, pads=((1, 0), (0, 1))), "l", "m"),
+        node("unlike", conv(17, 20, pads=((1, 1), (1, 1))), "m", "n"),
+        node("relu n", relu, "n", "o"),
+        node("pool", MaxPool(window((2, 2), (2, 2))), "o", "p"),
+        node("strided", conv(20, 17, strides=(2, 2)), "p", "q"),
+        node("relu q", relu, "q", "r"),
+        node("average", AveragePool(window((0, 0))), "r", "s"),
+        node("flat", Reshape((20,)), "s", "t"),
+        node("classes", Dense(weights(rng, 7, 20), None), "t", "y"),
+    ]
+    return graph(nodes, SHAPE)
+
+
+NETS = {"plain": small_cnn(), "residual": residual_net(), "mobile": mobile_net(), "sequence": sequence_net()}
 
 
 def relevance(net: Graph, composite: Composite, backend: str, x: npt.NDArray[Any]) -> tuple[Any, Any]:
@@ -200,6 +236,48 @@ def test_free_sizes_are_prepared_on_sight_and_forgotten_in_turn() -> None:
         assert np.abs(found - expected).max() <= 2e-6 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("name", ["epsilon_plus_flat", "epsilon_alpha2_beta1", "epsilon_gamma_box", "gradient"])
+def test_every_method_of_convolution_gives_the_same_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, net = inputs(2), NETS["residual"]
+    by_winograd = relevance(net, preset(name), "native", x)
+    monkeypatch.setattr("lrpfast.engine.native.maps.SMALLEST_FOR_WINOGRAD", 1000)
+    by_definition = relevance(net, preset(name), "native", x)
+    assert np.abs(by_winograd[1] - by_definition[1]).max() > 0  # it was another method
+    for found, expected in zip(by_winograd, by_definition, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_less_memory_gives_the_same_numbers() -> None:
+    x, model = inputs(9), model_of(NETS["residual"])
+    free, bound = LRP(model, "epsilon_plus"), LRP(model, "epsilon_plus", max_memory=1)
+    found, expected = bound.attribute(x), free.attribute(x)
+    np.testing.assert_allclose(found.relevance, expected.relevance, atol=1e-5 * np.abs(expected.relevance).max())
+    assert memory(bound) < memory(free) / 2
+    for one, other in zip(found.audit, expected.audit, strict=True):  # type: ignore[call-overload]
+        assert one.received.shape == (9,)
+        np.testing.assert_allclose(one.handed_down, other.handed_down, rtol=1e-4)
+
+
+def test_repeated_calls_take_no_more_memory() -> None:
+    lrp = LRP(model_of(NETS["residual"]), "epsilon_alpha2_beta1_flat")
+    sizes = []
+    for _ in range(3):
+        for batch in (1, 6, 3):
+            lrp.attribute(inputs(batch))
+        lrp.attribute(inputs(2), target=[[0, 1, 2], [3, 4, 5]])
+        sizes.append(memory(lrp))
+    assert sizes[0] == sizes[-1]
+
+
+def memory(lrp: LRP) -> int:
+    """Bytes of packed weights and of the workspaces that wait for the next call."""
+    native = lrp._engine
+    assert isinstance(native, NativeEngine)
+    weights = sum(weights.bytes for weights in native.weights.values())
+    free = [spaces for _, homes in native._prepared.values() for spaces in homes.values()]
+    return weights + sum(workspace.bytes for spaces in free for workspace in spaces)
+
+
 def test_a_pickled_lrp_gives_the_same_bits() -> None:
     lrp, x = LRP(model_of(NETS["plain"]), EpsilonGammaBox(low=-2, high=2), threads=2), inputs()
     copy = pickle.loads(pickle.dumps(lrp))
@@ -232,7 +310,7 @@ def test_every_instruction_set_gives_the_numbers_of_the_reference(isa: str, tmp_
     environment = os.environ | {"LRPFAST_ISA": isa, "PYTHONPATH": os.pathsep.join([tests, *sys.path])}
     subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(tmp_path)], env=environment, check=True)
     found = {path.stem: np.load(path) for path in tmp_path.glob("*.npy")}
-    assert len(found) == 12
+    assert len(found) == 4 * len(NETS)
     for name, relevances in found.items():
         net, _, composite = name.partition("-")
         expected = relevance(NETS[net], preset(composite), "reference", inputs().astype(np.float64))[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +37,13 @@ class LayerAudit:
         figures = (self.received, self.handed_down, self.bias, self.stabilizer, self.rule)
         return LayerAudit(self.name, self.operator, self.rule_name, *(figure[:, 0] for figure in figures))
 
+    @staticmethod
+    def joined(*parts: LayerAudit) -> LayerAudit:
+        """The figures of one layer for several batches behind one another."""
+        names = ("received", "handed_down", "bias", "stabilizer", "rule")
+        figures = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+        return LayerAudit(parts[0].name, parts[0].operator, parts[0].rule_name, *figures)
+
     @property
     def rounding(self) -> Sums:
         """What the other figures leave unexplained."""
@@ -57,6 +64,11 @@ class Audit:
     def layers(self) -> tuple[LayerAudit, ...]:
         """The accounts of all layers."""
         return tuple(self._layers() if callable(self._layers) else self._layers)
+
+    @staticmethod
+    def joined(parts: Sequence[Audit]) -> Audit:
+        """The account of several batches as that of one."""
+        return parts[0] if len(parts) == 1 else Audit(lambda: map(LayerAudit.joined, *(part.layers for part in parts)))
 
     def single(self) -> Audit:
         """The same for one explanation a sample: figures (N,) in place of (N, 1)."""

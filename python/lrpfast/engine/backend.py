@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from lrpfast.engine.audit import Audit
-from lrpfast.model.layers import Array
+from lrpfast.model.layers import Array, Shape
 
 
 class Backend(Protocol):
     """Runs a plan forward, then relevance backward, any number of times and from any number of threads."""
+
+    def samples_at_once(self, shape: Shape, explanations: int) -> int | None:
+        """How many samples of a shape, in the graph's layout, a pass should take together; None: any number."""
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         """Output (N, ...) of the batch `x` (N, ...) in the graph's layout, and what `relevance` needs of the

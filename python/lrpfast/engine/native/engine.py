@@ -18,6 +18,12 @@ from lrpfast.model.layers import Array, Convolution, Dense, Shape
 #: how many shapes of input, and how many numbers of samples and of explanations, stay prepared
 KEPT_SHAPES, KEPT_PASSES = 4, 4
 
+#: samples of a pass, at most: weights are read once for all of them, but beyond a few, values leave the cache
+MOST_AT_ONCE = 4
+
+#: bytes that the values of a pass may take if nobody set a limit
+PASS_BYTES = 512 * 2**20
+
 
 class Workspace:
     """The programs for a number of samples of one shape, and the memory that they work on; for one call at a time."""
@@ -26,6 +32,12 @@ class Workspace:
         self.pool = core.Pool()
         self.forward = ForwardPass(plan, prepared, self.pool, samples)
         self._relevance: OrderedDict[int, RelevancePass] = OrderedDict()
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the passes that are recorded."""
+        recorders = [self.forward.on, *(recorded.on for recorded in self._relevance.values())]
+        return self.pool.bytes + sum(recorder.lasting.bytes for recorder in recorders)
 
     def relevance(self, explanations: int) -> RelevancePass:
         """The pass for so many explanations a sample; recorded on first demand."""
@@ -51,13 +63,14 @@ class State:
 class NativeEngine:
     """Runs a plan as recorded programs on blocked float32 tensors. Weights are packed here, once."""
 
-    def __init__(self, plan: Plan, threads: int | None = None) -> None:
+    def __init__(self, plan: Plan, threads: int | None = None, max_memory: int | None = None) -> None:
         try:
             core.isa()
         except RuntimeError as error:  # LRPFAST_ISA names what this machine has not
             raise InputError(str(error)) from None
         self.plan = plan
         self.threads = threads or 0
+        self.max_memory = max_memory
         self.bench = Bench(self.threads)
         self.weights = {
             step.node.name: PreparedWeights(step.node.layer)
@@ -73,11 +86,20 @@ class NativeEngine:
         """What depends on the shape of a sample, in the graph's layout, made on first sight; and free workspaces."""
         with self._lock:
             if shape not in self._prepared:
-                self._prepared[shape] = prepare(self.plan, self.weights, self.bench, shape), {}
+                self._prepared[shape] = prepare(self.plan, self.weights, self.bench, shape, self.max_memory), {}
                 if len(self._prepared) > KEPT_SHAPES:
                     self._prepared.popitem(last=False)
             self._prepared.move_to_end(shape)
             return self._prepared[shape]
+
+    def samples_at_once(self, shape: Shape, explanations: int) -> int | None:
+        """As many as keep within the memory and in the cache."""
+        one = self._workspace(shape, 1).workspace
+        one.relevance(explanations)
+        limit = PASS_BYTES
+        if self.max_memory is not None:
+            limit = self.max_memory - sum(weights.bytes for weights in self.weights.values())
+        return max(1, min(MOST_AT_ONCE, limit // one.bytes))
 
     def _workspace(self, shape: Shape, samples: int) -> State:
         prepared, free = self.prepared(shape)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from lrpfast.engine.native.layout import (
 )
 from lrpfast.engine.native.stacks import FLAT, Blocks
 from lrpfast.engine.reference.maps import modified, window_counts
-from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Shape, Window, fitted
+from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Layer, Shape, Window, fitted
 from lrpfast.rules.terms import AS_IS, NOTHING, Part, WeightPart
 
 #: one value per channel in lanes of 16, or a map of one sample, or nothing
@@ -34,26 +34,38 @@ ONE_PIXEL = Window((), (), (), ())
 
 IDENTITY = core.FunctionParameters(core.Function.identity, 0, 0, 0, 0)
 
-Packed: TypeAlias = core.PackedWeights | core.WinogradWeights
+Method: TypeAlias = Literal["dense", "winograd", "skip"]
+Packed: TypeAlias = core.PackedWeights | core.WinogradWeights | core.SkipWeights
 
 
 class PreparedWeights:
-    """The packed weights of one convolution or dense layer, for every direction and stack that is asked for."""
+    """The packed weights of one convolution or dense layer, for every direction, stack and method that is asked for."""
 
     def __init__(self, layer: Convolution | Dense) -> None:
         self.layer = layer
         self.groups = layer.groups if isinstance(layer, Convolution) else 1
-        self._packed: dict[tuple[Blocks, bool, bool], Packed] = {}
+        self._packed: dict[tuple[Blocks, bool, Method], Packed] = {}
 
-    def packed(self, blocks: Blocks, adjoint: bool, winograd: bool) -> Packed:
+    def packed(self, blocks: Blocks, adjoint: bool, method: Method) -> Packed:
         """The weights of a block matrix, packed on first demand."""
-        key = (blocks, adjoint, winograd)
+        key = (blocks, adjoint, method)
         if key not in self._packed:
-            weight = self._assembled(blocks)
-            self._packed[key] = (
-                core.WinogradWeights(weight, adjoint) if winograd else core.PackedWeights(weight, self.groups, adjoint)
-            )
+            self._packed[key] = self._pack(self._assembled(blocks), adjoint, method)
         return self._packed[key]
+
+    def _pack(self, weight: Floats, adjoint: bool, method: Method) -> Packed:
+        match method:
+            case "winograd":
+                return core.WinogradWeights(weight, adjoint)
+            case "skip":
+                return core.SkipWeights(weight, adjoint)
+            case "dense":
+                return core.PackedWeights(weight, self.groups, adjoint)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of all packed weights."""
+        return sum(packed.bytes for packed in self._packed.values())
 
     def _assembled(self, blocks: Blocks) -> Floats:
         """The block matrix (outputs, inputs, taps); between blocks, channels are filled up to a multiple of 16."""
@@ -114,20 +126,37 @@ class ConvolutionMap:
 
     halo = s_halo = Halo()
 
-    def __init__(self, weights: PreparedWeights, shape: Shape) -> None:
+    def __init__(self, weights: PreparedWeights, shape: Shape, roomy: bool) -> None:
+        """`roomy` allows methods whose weights take more memory than those of a convolution by definition."""
         layer, spatial = weights.layer, shape[1:]
         window = layer.window if isinstance(layer, Convolution) else ONE_PIXEL
         self.weights, self.shape = weights, shape
-        self.window = window3(window, spatial)
+        self.layer_window, self.window = window, window3(window, spatial)
         self.together = weights.groups == 1
         self.out_shape = layer.output_shape(shape)
-        self.winograd = self.together and winograd_pays(window, shape, self.out_shape)
+        self.roomy, self.winograd = roomy, roomy and winograd_pays(layer, shape)
         if not self.winograd:
             self.halo, self.s_halo = forward_halo(window, spatial), adjoint_halo(window, spatial)
         self.before = tuple(pad for pad, _ in window.pads_for(spatial))
 
     def prepare(self, blocks: Blocks, adjoint: bool) -> None:
-        self.weights.packed(blocks, adjoint, self.winograd)
+        for method in self._methods(blocks, adjoint):
+            self.weights.packed(blocks, adjoint, method)
+
+    def _methods(self, blocks: Blocks, adjoint: bool) -> list[Method]:
+        """How the map may run: in one way, or by visiting what is not zero where that is less."""
+        usual: Method = "winograd" if self.winograd else "dense"
+        return [usual, "skip"] if self._sparse_below(blocks, adjoint) > 0 else [usual]
+
+    def _sparse_below(self, blocks: Blocks, adjoint: bool) -> float:
+        """The share of values other than zero up to which it pays to visit these alone."""
+        if not self.together or not self.roomy or blocks == FLAT:
+            return 0
+        outputs, inputs = self.out_shape[0] * len(blocks), self.shape[0] * len(blocks[0])
+        targets, sources = (inputs, outputs) if adjoint else (outputs, inputs)
+        if min(targets, sources) < BLOCK:
+            return 0
+        return sparse_below(self.layer_window, self.shape[1:], targets, adjoint, self.winograd)
 
     def evaluate(
         self, on: Recorder, blocks: Blocks, parts: list[Part], inputs: list[core.Tensor], to: core.Epilogue
@@ -149,31 +178,71 @@ class ConvolutionMap:
         self._convolve(on, blocks, True, s, to)
 
     def _convolve(self, on: Recorder, blocks: Blocks, adjoint: bool, source: core.Tensor, to: core.Epilogue) -> None:
-        packed = self.weights.packed(blocks, adjoint, self.winograd)
+        steps = [self._step(blocks, adjoint, method, source, to) for method in self._methods(blocks, adjoint)]
+        if len(steps) == 1:
+            on.add(steps[0])
+        else:
+            usual, skip = steps
+            on.add(core.sparse_or(skip, usual, source, self._sparse_below(blocks, adjoint)))
+
+    def _step(
+        self, blocks: Blocks, adjoint: bool, method: Method, source: core.Tensor, to: core.Epilogue
+    ) -> core.BatchStep:
+        packed = self.weights.packed(blocks, adjoint, method)
         if isinstance(packed, core.WinogradWeights):
             rows, columns = self.before
             before = (2 - rows, 2 - columns) if adjoint else (rows, columns)
-            on.add(core.winograd(packed, before, source, to))
-        else:
-            on.add(core.convolve(packed, self.window, source, to))
+            return core.winograd(packed, before, source, to)
+        if isinstance(packed, core.SkipWeights):
+            return core.skip(packed, self.window, source, to)
+        return core.convolve(packed, self.window, source, to)
 
     def bias(self, part: WeightPart) -> Bias:
         return self.weights.bias(part)
 
 
-def winograd_pays(window: Window, shape: Shape, out_shape: Shape) -> bool:
-    """Whether a convolution is one for Winograd's algorithm, and large enough for it to be faster."""
-    plain = window.kernel == (3, 3) and window.strides == window.dilations == (1, 1)
+def winograd_pays(layer: Layer, shape: Shape) -> bool:
+    """Whether a layer is a convolution for Winograd's algorithm, and large enough for it to be faster."""
+    if not isinstance(layer, Convolution) or layer.groups != 1:
+        return False
+    window, out_shape = layer.window, layer.output_shape(shape)
     return (
-        plain
-        and all(0 <= before <= 2 and 0 <= after <= 2 for before, after in window.pads_for(shape[1:]))
+        window.kernel == (3, 3)
+        and window.strides == window.dilations == (1, 1)
+        and _pads_within(window, shape[1:], 2)
         and min(shape[0], out_shape[0]) >= BLOCK
         and min(*shape[1:], *out_shape[1:]) >= SMALLEST_FOR_WINOGRAD
+        and (out_shape[1] > SMALL_MAP or layer.weight.size <= MANY_WEIGHTS)
     )
 
 
 #: rows and columns; below, tiles that stick out and the transforms cost what the fewer multiplications save
 SMALLEST_FOR_WINOGRAD = 13
+
+#: rows up to which a map counts as small, and weights (not transformed yet) that it is not worth to transform for
+SMALL_MAP, MANY_WEIGHTS = 16, 2**20
+
+
+def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winograd: bool) -> float:
+    """Where the kernel that skips zeros overtakes the other one, as measured; 0: it does not fit, or never does.
+
+    Beside Winograd's algorithm it is there for the way back alone: relevance is sparser than activations.
+    """
+    if window.kernel == ():
+        return 0.5 if targets >= 64 else 0
+    plain = len(window.kernel) == 2 and set(window.dilations) == {1}
+    if plain and window.kernel == (3, 3) and window.strides == (1, 1) and _pads_within(window, size, 2):
+        if winograd:
+            return (0.28 if size[0] <= SMALL_MAP else 0.18 if size[0] <= 32 else 0.14) if adjoint else 0
+        return 0.6 if targets >= 48 else 0.4
+    pointwise = plain and window.kernel == (1, 1) and _pads_within(window, size, 0)
+    if pointwise and (window.strides == (1, 1) or not adjoint):
+        return 0.75 if targets >= 96 else 0.6 if targets >= 48 else 0.45 if targets >= 32 else 0.3
+    return 0
+
+
+def _pads_within(window: Window, size: Shape, most: int) -> bool:
+    return all(0 <= pad <= most for pads in window.pads_for(size) for pad in pads)
 
 
 def kept(value: core.Tensor) -> core.Activation:

@@ -6,6 +6,7 @@ while they are in the cache, and what lies between them is not kept.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
@@ -24,6 +25,7 @@ from lrpfast.engine.native.maps import (
     added,
     kept,
     whole_blocks,
+    winograd_pays,
 )
 from lrpfast.engine.native.stacks import WHOLE, Stack, stacked
 from lrpfast.engine.plan import Plan, Step
@@ -149,9 +151,12 @@ class Prepared:
     stages: tuple[Stage, ...] = field(repr=False)
 
 
-def prepare(plan: Plan, weights: dict[str, PreparedWeights], bench: Bench, sample_shape: Shape) -> Prepared:
-    """The plan for samples of `sample_shape`, in the graph's own layout."""
+def prepare(
+    plan: Plan, weights: dict[str, PreparedWeights], bench: Bench, sample_shape: Shape, max_memory: int | None = None
+) -> Prepared:
+    """The plan for samples of `sample_shape`, in the graph's own layout, with weights that fit into the memory."""
     shapes = plan.graph.inner_shapes(sample_shape)
+    roomy = roomy_nodes(plan, shapes, max_memory)
     halos = dict.fromkeys(shapes, Halo())
     stages: list[Stage] = []
     for step in plan.steps:
@@ -160,7 +165,7 @@ def prepare(plan: Plan, weights: dict[str, PreparedWeights], bench: Bench, sampl
         if stages and _continues(stages[-1], step, plan):
             stages[-1] = _continued(stages[-1], step)
             continue
-        stages.append(_stage(step, weights, bench, shapes))
+        stages.append(_stage(step, weights, bench, shapes, step.node.name in roomy))
         linear = stages[-1].linear
         if linear is not None:
             for name in step.node.inputs:
@@ -171,7 +176,40 @@ def prepare(plan: Plan, weights: dict[str, PreparedWeights], bench: Bench, sampl
     return Prepared(shapes, halos, places, tuple(stages))
 
 
-def _stage(step: Step, weights: dict[str, PreparedWeights], bench: Bench, shapes: dict[str, Shape]) -> Stage:
+def roomy_nodes(plan: Plan, shapes: dict[str, Shape], max_memory: int | None) -> set[str]:
+    """Names of the layers whose weights may be packed in several ways.
+
+    Weights for Winograd's algorithm take four times the memory of others, and those for skipping zeros come on top.
+    Where there is a limit, what is left of it when all weights and the values of a pass have their place goes to the
+    layers with the largest maps: they save most for it.
+    """
+    weighted = [step for step in plan.steps if isinstance(step.node.layer, Convolution | Dense)]
+    if max_memory is None:
+        return {step.node.name for step in weighted}
+    values = 4 * sum(math.prod(shape) for shape in shapes.values())
+    left = max_memory - sum(_weight_bytes(step) for step in weighted) - values
+    roomy = set()
+    for step in sorted(weighted, key=lambda step: -math.prod(shapes[step.node.output][1:])):
+        layer = step.node.layer
+        more = (4 if winograd_pays(layer, shapes[step.node.inputs[0]]) else 1) * _weight_bytes(step)
+        if more <= left:
+            left -= more
+            roomy.add(step.node.name)
+    return roomy
+
+
+def _weight_bytes(step: Step) -> int:
+    """Bytes of the packed weights of a step, for all terms and both directions."""
+    layer = step.node.layer
+    if not isinstance(layer, Convolution | Dense):
+        return 0
+    terms = sum(2 * len(group.terms) for group in step.groups)
+    return 4 * layer.weight.size * (1 + terms)
+
+
+def _stage(
+    step: Step, weights: dict[str, PreparedWeights], bench: Bench, shapes: dict[str, Shape], roomy: bool
+) -> Stage:
     node, layer = step.node, step.node.layer
     ins, out = tuple(shapes[name] for name in node.inputs), shapes[node.output]
     stage = Stage((step,), ins, out, out)
@@ -181,7 +219,7 @@ def _stage(step: Step, weights: dict[str, PreparedWeights], bench: Bench, shapes
         case Activation():
             return replace(stage, function=_function(layer, step.rule), slope=_slope(layer, bench, ins[0]))
         case Convolution() | Dense() | Affine() | AveragePool() | Sum():
-            linear = _linear_map(node, weights, bench, ins[0])
+            linear = _linear_map(node, weights, bench, ins[0], roomy)
             linear.prepare(WHOLE, False)
             if isinstance(step.rule, Gradient):
                 linear.prepare(WHOLE, True)
@@ -260,7 +298,7 @@ def is_copied_in_numpy(layer: Layer) -> bool:
     return layer.kind == "routing" and not (isinstance(layer, Concat) and layer.axis == 0)
 
 
-def _linear_map(node: Node, weights: dict[str, PreparedWeights], bench: Bench, shape: Shape) -> LinearMap:
+def _linear_map(node: Node, weights: dict[str, PreparedWeights], bench: Bench, shape: Shape, roomy: bool) -> LinearMap:
     match node.layer:
         case Affine():
             return AffineMap(bench, node.layer, shape)
@@ -269,7 +307,7 @@ def _linear_map(node: Node, weights: dict[str, PreparedWeights], bench: Bench, s
         case Sum():
             return SumMap(shape)
         case _:
-            return ConvolutionMap(weights[node.name], shape)
+            return ConvolutionMap(weights[node.name], shape, roomy)
 
 
 def _prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -> PreparedStack:

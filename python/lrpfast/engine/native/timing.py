@@ -46,25 +46,40 @@ class StageTime:
         return self.forward + self.back
 
 
-def stage_times(engine: NativeEngine, x: Array, seed: Array, rounds: int) -> list[StageTime]:
-    """Time of every stage for a batch `x` (N, ...) in the graph's layout and a seed (N, T, ...) at the output."""
-    _, state = engine.forward(x)
-    engine.relevance(state, seed)
-    workspace = state.workspace
-    there = _by_value(workspace.forward.on, engine.threads, rounds)
-    back = _by_value(workspace.relevance(seed.shape[1]).on, engine.threads, rounds)
+def forward(engine: NativeEngine, x: Array) -> Array:
+    """Output of a batch `x` (N, ...) in the graph's layout, in the parts in which it would be explained."""
+    size = _part(engine, x)
+    return np.concatenate([engine.forward(x[start : start + size])[0] for start in range(0, len(x), size)])
+
+
+def stage_times(engine: NativeEngine, x: Array, rounds: int) -> list[StageTime]:
+    """Time of every stage for explaining a batch `x` (N, ...) in the graph's layout, one class a sample.
+
+    A batch that is explained in parts is taken for as many times the first one. The seed is the output itself.
+    """
+    size = _part(engine, x)
+    output, state = engine.forward(x[:size])
+    engine.relevance(state, output[:, np.newaxis])
+    workspace, parts = state.workspace, len(x) / size
+    there = _by_value(workspace.forward.on, engine.threads, rounds, parts)
+    back = _by_value(workspace.relevance(1).on, engine.threads, rounds, parts)
     stages = workspace.forward.prepared.stages
     rows = [StageTime(stage.steps, there.pop(stage.output, 0.0), back.pop(stage.output, 0.0)) for stage in stages]
     rest = StageTime((), sum(there.values()), sum(back.values()))
     return [*rows, rest] if rest.total else rows
 
 
-def _by_value(recorder: Recorder, threads: int, rounds: int) -> dict[str, float]:
-    """Median seconds of the recorded steps, added up for each value that they work on."""
+def _part(engine: NativeEngine, x: Array) -> int:
+    """How many samples go through at once."""
+    return 1 if len(x) == 1 else min(engine.samples_at_once(x.shape[1:], 1) or len(x), len(x))
+
+
+def _by_value(recorder: Recorder, threads: int, rounds: int, parts: float) -> dict[str, float]:
+    """Median seconds of the recorded steps, run for so many parts, added up for each value that they work on."""
     runs = []
     for _ in range(rounds):
         sums: dict[str, float] = defaultdict(float)
         for value, took in zip(recorder.values, recorder.program.timed_run(threads), strict=True):
-            sums[value] += took
+            sums[value] += parts * took
         runs.append(sums)
     return {value: float(np.median([run[value] for run in runs])) for value in runs[0]}

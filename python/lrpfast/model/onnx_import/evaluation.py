@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx.reference import ReferenceEvaluator
 
 from lrpfast.errors import ModelError, UnsupportedError
 from lrpfast.model.onnx_import.registry import Value, known_size
@@ -174,6 +173,8 @@ def _run(node: onnx.NodeProto, arrays: Sequence[Constant | None], opsets: Opsets
         [onnx.helper.make_value_info(name, empty) for name in node.output],
     )
     feeds = {name: array for name, array in zip(node.input, arrays, strict=True) if name}
+    from onnx.reference import ReferenceEvaluator  # slow to import, and seldom needed
+
     try:
         results = ReferenceEvaluator(graph, opsets=dict(opsets)).run(None, feeds)
     except Exception:  # whatever an operator's implementation raises, the value stays unknown

@@ -1,0 +1,246 @@
+#include "skip.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dispatch.h"
+#include "parallel.h"
+
+namespace lrpfast {
+namespace {
+
+enum Drawer { kSums = 11 };
+
+int quotient_up(int a, int b) { return (a + b - 1) / b; }
+
+int blocks_of(int channels) { return quotient_up(channels, kBlock); }
+
+int widest_panel(int side) { return side == 1 ? 2 * kernels().skip_panel : kernels().skip_panel; }
+
+// How the work is cut into tasks: a panel of output blocks, a strip of rows, a sample. Depends on the shapes alone.
+struct Division {
+  int rows, strips;  // rows of a strip, strips of a map
+  int piece;         // rows that the epilogue takes at a time
+  bool cached;       // the weights stay in the second level cache: panels vary fastest, nothing is fetched ahead
+
+  Division(const SkipWeights& weights, const Epilogue& epilogue) {
+    constexpr std::int64_t kSumFloats = 64 * 1024, kCachedFloats = 160 * 1024;
+    constexpr int kTasks = 8, kPixelsTaken = 256;
+    const int height = epilogue.size[1], width = epilogue.size[2], step = epilogue.row_step;
+    const auto whole = [step](int count) { return std::max(1, count / step) * step; };
+    const std::int64_t row = static_cast<std::int64_t>(width) * widest_panel(weights.side) * kBlock;
+    const int wanted = quotient_up(kTasks, weights.panels);
+    rows = whole(static_cast<int>(std::min<std::int64_t>(quotient_up(height, wanted), kSumFloats / row)));
+    strips = quotient_up(height, rows);
+    piece = whole(kPixelsTaken / width);
+    cached = weights.floats() <= kCachedFloats;
+  }
+};
+
+class Skip {
+ public:
+  Skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
+       std::shared_ptr<Epilogue> epilogue)
+      : weights_(std::move(weights)),
+        source_(source.borrowed()),
+        epilogue_(std::move(epilogue)),
+        strides_{window.strides[1], window.strides[2]},
+        before_{weights_->adjoint ? weights_->side - 1 - window.before[1] : window.before[1],
+                weights_->adjoint ? weights_->side - 1 - window.before[2] : window.before[2]},
+        columns_(weights_->side == 3 ? source.size[2] : epilogue_->size[2]),
+        division_(*weights_, *epilogue_) {}
+
+  void run(int threads, int first, int count) const {
+    const long places = static_cast<long>(count) * division_.strips;
+    const double work = static_cast<double>(weights_->floats()) / kBlock * epilogue_->size[1] * columns_ * count;
+    parallel_for(threads, places * weights_->panels, work / kUsualShare, [&](long task) {
+      const int panel = static_cast<int>(division_.cached ? task % weights_->panels : task / places);
+      const long place = division_.cached ? task / weights_->panels : task % places;
+      compute(panel, static_cast<int>(place % division_.strips), first + static_cast<int>(place / division_.strips));
+    });
+  }
+
+ private:
+  static constexpr int kUsualShare = 4;  // of the inputs one in so many is not zero
+
+  void compute(int panel, int strip, int sample) const {
+    const int first = strip * division_.rows, end = std::min(first + division_.rows, epilogue_->size[1]);
+    SkipTask task{};
+    task.taps = weights_->side;
+    task.input_block = static_cast<long>(source_.block_stride);
+    task.input_column = static_cast<long>(strides_[1]) * kBlock;
+    task.input_row = static_cast<long>(source_.row_stride) * strides_[0];
+    task.columns = columns_;
+    task.panel = weights_->first_block(panel + 1) - weights_->first_block(panel);
+    task.sum_row = static_cast<long>(columns_ + task.taps - 1) * kBlock;
+    task.sum_block = task.sum_row * (end - first);
+    float* sums = scratch(kSums, static_cast<std::size_t>(task.panel) * task.sum_block);
+    std::fill_n(sums, task.panel * task.sum_block, 0.0f);
+    const int together = skip_blocks(task.taps);
+    for (int block = 0; block < source_.blocks; block += together) {
+      task.blocks = std::min(together, source_.blocks - block);
+      add(panel, sample, block, first, end, task, sums);
+    }
+    hand_over(panel, sample, first, end, task, sums);
+  }
+
+  // What a group of input blocks adds to the rows [first, end).
+  void add(int panel, int sample, int block, int first, int end, SkipTask& task, float* sums) const {
+    const int group = block / skip_blocks(task.taps);
+    const bool more = !division_.cached && block + task.blocks < source_.blocks;
+    for (int k = 0; k < task.taps; ++k) {
+      // Of these, the rows for which the kernel row lies in the map; the only one always does.
+      const int from = std::max(first, before_[0] - k);
+      const int past = task.taps == 1 ? end : std::min(end, source_.size[1] + before_[0] - k);
+      if (from >= past) continue;
+      task.rows = past - from;
+      task.input = source_.row(sample, block, 0, static_cast<std::int64_t>(from + k - before_[0]) * strides_[0]);
+      task.weights = weights_->at(panel, group, k);
+      task.sums = sums + (from - first) * task.sum_row;
+      const long lines = static_cast<long>(task.blocks) * kBlock * task.taps * task.panel;
+      task.ahead = more ? weights_->at(panel, group + 1, k) : task.weights;
+      task.ahead_lines = more ? static_cast<int>(lines / (static_cast<long>(task.rows) * task.columns) + 1) : 0;
+      kernels().skip(task);
+    }
+  }
+
+  void hand_over(int panel, int sample, int first, int end, const SkipTask& task, const float* sums) const {
+    const int edge = task.taps - 1 - before_[1];  // columns to the left of the map
+    for (int b = 0; b < task.panel; ++b)
+      for (int y = first; y < end; y += division_.piece) {
+        const float* values = sums + b * task.sum_block + (y - first) * task.sum_row + edge * kBlock;
+        epilogue_->take(
+            {sample, weights_->first_block(panel) + b, 0, y, std::min(division_.piece, end - y), values, task.sum_row});
+      }
+  }
+
+  const std::shared_ptr<const SkipWeights> weights_;
+  const Tensor source_;
+  const std::shared_ptr<Epilogue> epilogue_;
+  const std::array<int, 2> strides_, before_;
+  const int columns_;  // of the source that are visited
+  const Division division_;
+};
+
+void check(const SkipWeights& weights, const Window& window, const Tensor& source, const Epilogue& epilogue) {
+  if (source.channels != weights.source_channels || epilogue.channels != weights.target_channels ||
+      source.samples != epilogue.maps)
+    throw std::invalid_argument("skip: weights from " + std::to_string(weights.source_channels) + " to " +
+                                std::to_string(weights.target_channels) + " channels, but maps with " +
+                                std::to_string(source.channels) + " and " + std::to_string(epilogue.channels));
+  bool fits = window.kernel == Size3{1, weights.side, weights.side} && window.strides[0] == 1 &&
+              window.before[0] == 0 && source.size[0] == 1 && epilogue.size[0] == 1 && epilogue.row_step >= 1;
+  for (int axis = 1; axis < 3; ++axis) {
+    const int stride = window.strides[axis], zeros = window.before[axis], wanted = epilogue.size[axis];
+    const int before = weights.adjoint ? weights.side - 1 - zeros : zeros;
+    fits = fits && zeros >= 0 && zeros < weights.side && wanted >= 1;
+    fits = fits && stride >= 1 && (stride == 1 || (weights.side == 1 && !weights.adjoint));
+    fits = fits && (weights.side == 1 || window.dilations[axis] == 1);
+    fits = fits && static_cast<std::int64_t>(wanted - 1) * stride < std::int64_t{source.size[axis]} + before;
+  }
+  if (fits) return;
+  throw std::invalid_argument("skip: a map of " + std::to_string(source.size[1]) + " x " +
+                              std::to_string(source.size[2]) + " does not give one of " +
+                              std::to_string(epilogue.size[1]) + " x " + std::to_string(epilogue.size[2]) +
+                              " with such a window");
+}
+
+// Which of the samples are to be treated as sparse.
+std::vector<char> sparse_samples(const Tensor& source, double threshold, int threads, int first, int count) {
+  constexpr int kRows = 8;  // of each block of maps, at least, if there are as many
+  const int step = std::max(1, source.size[1] / kRows);
+  const long rows = static_cast<long>(source.size[0]) * source.size[1];
+  std::vector<long> found(static_cast<std::size_t>(count) * source.blocks), seen(found.size());
+  parallel_for(threads, static_cast<long>(found.size()), source.vectors() / step, [&](long map) {
+    const int block = static_cast<int>(map % source.blocks);
+    const int lanes = std::min(kBlock, source.channels - block * kBlock);
+    // Each block begins at a row of its own: where a pool favours one row of its windows, neither is missed.
+    for (long y = block % step; y < rows; y += step) {
+      const float* row = source.row(first + map / source.blocks, block, y / source.size[1], y % source.size[1]);
+      found[map] += kernels().nonzeros(row, static_cast<long>(source.size[2]) * kBlock);
+      seen[map] += static_cast<long>(source.size[2]) * lanes;
+    }
+  });
+  std::vector<char> sparse(count);
+  for (int n = 0; n < count; ++n) {
+    long nonzero = 0, all = 0;
+    for (long map = static_cast<long>(n) * source.blocks; map < static_cast<long>(n + 1) * source.blocks; ++map) {
+      nonzero += found[map];
+      all += seen[map];
+    }
+    sparse[n] = static_cast<double>(nonzero) <= threshold * static_cast<double>(all);
+  }
+  return sparse;
+}
+
+}  // namespace
+
+SkipWeights::SkipWeights(const float* weights, int outputs, int inputs, int taps, bool adjoint_)
+    : source_channels(adjoint_ ? outputs : inputs),
+      target_channels(adjoint_ ? inputs : outputs),
+      side(taps == 9 ? 3 : 1),
+      adjoint(adjoint_) {
+  if (outputs < 1 || inputs < 1) throw std::invalid_argument("skip: weights without channels");
+  if (taps != 1 && taps != 9) throw std::invalid_argument("skip: a kernel that is neither 1 x 1 nor 3 x 3");
+  const int source_blocks = blocks_of(source_channels), target_blocks = blocks_of(target_channels);
+  panels = quotient_up(target_blocks, widest_panel(side));
+  floats_ = static_cast<std::int64_t>(taps) * source_blocks * kBlock * target_blocks * kBlock;
+  memory_ = pool_.take(static_cast<std::size_t>(floats_));
+  parallel_for(0, static_cast<long>(panels) * source_blocks, static_cast<double>(floats_), [&](long task) {
+    const int panel = static_cast<int>(task / source_blocks), block = static_cast<int>(task % source_blocks);
+    const int first = first_block(panel) * kBlock, lanes = first_block(panel + 1) * kBlock - first;
+    const int group = block / skip_blocks(side), of_group = block % skip_blocks(side) * kBlock;
+    for (int k = 0; k < side; ++k) {
+      float* packed = memory_.block.get() + offset(panel, group, k) + std::int64_t{of_group} * side * lanes;
+      for (int channel = block * kBlock; channel < (block + 1) * kBlock; ++channel)
+        for (int t = 0; t < side; ++t)
+          for (int target = first; target < first + lanes; ++target) {
+            const std::int64_t output = adjoint ? channel : target, input = adjoint ? target : channel;
+            const int tap = adjoint ? taps - 1 - (k * side + t) : k * side + t;
+            const bool there = output < outputs && input < inputs;
+            *packed++ = there ? weights[(output * inputs + input) * taps + tap] : 0.0f;
+          }
+    }
+  });
+}
+
+int SkipWeights::first_block(int panel) const {
+  return static_cast<int>(static_cast<std::int64_t>(blocks_of(target_channels)) * panel / panels);
+}
+
+std::int64_t SkipWeights::offset(int panel, int group, int kernel_row) const {
+  const int source_blocks = blocks_of(source_channels), group_blocks = skip_blocks(side);
+  const std::int64_t first = first_block(panel), width = first_block(panel + 1) - first;
+  const std::int64_t before_group = static_cast<std::int64_t>(group) * group_blocks;
+  const std::int64_t blocks = std::min<std::int64_t>(group_blocks, source_blocks - before_group);
+  const std::int64_t pairs =  // of blocks and kernel rows
+      first * source_blocks * side + width * (before_group * side + kernel_row * blocks);
+  return pairs * side * kBlock * kBlock;
+}
+
+BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
+               std::shared_ptr<Epilogue> epilogue) {
+  check(*weights, window, source, *epilogue);
+  if (epilogue->writes_to(source)) throw std::invalid_argument("skip: one tensor cannot be both source and target");
+  const auto step = std::make_shared<const Skip>(std::move(weights), window, source, std::move(epilogue));
+  return {source.samples, [step](int threads, int first, int count) { step->run(threads, first, count); }};
+}
+
+BatchStep sparse_or(BatchStep sparse, BatchStep dense, const Tensor& source, double threshold) {
+  if (sparse.samples() != source.samples || dense.samples() != source.samples)
+    throw std::invalid_argument("sparse_or: steps for other numbers of samples than the source has");
+  return {source.samples, [sparse = std::move(sparse), dense = std::move(dense), source = source.borrowed(), threshold](
+                              int threads, int first, int count) {
+            const std::vector<char> choice = sparse_samples(source, threshold, threads, first, count);
+            for (int begin = 0, end = 0; begin < count; begin = end) {
+              while (end < count && choice[end] == choice[begin]) ++end;
+              (choice[begin] ? sparse : dense).run_some(threads, first + begin, end - begin);
+            }
+          }};
+}
+
+}  // namespace lrpfast
