@@ -1,1 +1,1 @@
-"""Benchmarks: the compiled core against the NumPy reference and against onnxruntime's forward pass, in one run."""
+"""Benchmarks: lrpfast against its NumPy reference, onnxruntime's forward pass, and other LRP libraries, in one run."""

@@ -1,7 +1,8 @@
-"""Options of the benchmarks, and the tables that they print at the end."""
+"""Options of the kernels' benchmarks, and the table that they print at the end."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -19,8 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lrpfast benchmarks")
     cores = os.cpu_count() or 1
     group.addoption("--threads", type=int, default=min(cores, 2), help="threads of every competitor")
-    group.addoption("--models", type=Path, metavar="DIR", help="a folder of further .onnx files, trained ones")
-    group.addoption("--batch", type=int, default=1, help="samples for each call of a model")
+    group.addoption("--rows", type=Path, metavar="FILE", help="where the rows go as JSON too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     os.environ["OPENBLAS_THREAD_TIMEOUT"] = "20"  # a millisecond of waiting actively for more work, not a hundred
-    config.stash[RESULTS] = Results(threads, config.getoption("--batch"))
+    config.stash[RESULTS] = Results(threads)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,11 @@ def results(pytestconfig: pytest.Config) -> Results:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     results = config.stash[RESULTS]
-    if results.kernels or results.models:
-        terminalreporter.section("lrpfast, ratios measured in this run")
-        for line in summary(results):
-            terminalreporter.write_line(line)
+    if not results.kernels:
+        return
+    results.measure_limits()
+    if config.getoption("--rows"):
+        config.getoption("--rows").write_text(json.dumps(results.figures()))
+    terminalreporter.section("lrpfast's kernels, measured in this run")
+    for line in summary(results):
+        terminalreporter.write_line(line)

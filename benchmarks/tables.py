@@ -1,73 +1,55 @@
-"""What a run found, as Markdown tables of ratios."""
+"""Rows of a run as Markdown tables."""
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import Any
 
-from .timing import Spread
+from .machine import copy_bandwidth, fma_peak
+from .timing import Spread, milliseconds
 
 
 @dataclass(frozen=True)
 class KernelRow:
-    """One kernel: natively, by the NumPy reference, and against NumPy's matrix product where that compares."""
+    """One kernel: natively, by the NumPy reference, and against what the machine can do.
+
+    `flops` are the operations by definition, whatever an algorithm saves; `moved` are the bytes that have to be read
+    and written. A kernel has the one or the other, for what bounds it.
+    """
 
     name: str
     native: Spread
     reference: Spread
     flops: int = 0
-    product: float = 0.0  # flop/s of the matrix product
+    product: float = 0.0  # flop/s of NumPy's matrix product
+    moved: int = 0
 
-    def cells(self) -> tuple[str, ...]:
-        speed = self.flops / self.native.median
-        found = (f"{speed / 1e9:.0f}", f"{speed / self.product:.0%}") if self.flops else ("", "")
-        ratio = self.reference.median / self.native.median
-        return self.name, str(self.native), str(self.reference), f"{ratio:.1f}", *found
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """One model under one composite."""
-
-    model: str
-    weights: str
-    composite: str
-    native: Spread
-    forward: Spread | None
-    reference: Spread
-
-    def cells(self) -> tuple[str, ...]:
-        ratio = f"{self.native.median / self.forward.median:.2f}" if self.forward else "-"
-        gain = f"{self.reference.median / self.native.median:.1f}"
-        shown = str(self.forward or "-")
-        return self.model, self.weights, self.composite, shown, str(self.native), ratio, str(self.reference), gain
+    def figures(self) -> dict[str, Any]:
+        """For a machine to read."""
+        low, high = self.native.quartiles()
+        native = {"median": self.native.median, "low": low, "high": high}
+        bound = {"flops": self.flops, "product": self.product, "moved": self.moved}
+        return {"kernel": self.name, "native": native, "reference": self.reference.median, **bound}
 
 
 @dataclass
 class Results:
-    """Rows of one run, in the order in which they came."""
+    """Kernels of one run, in the order in which they came, and the limits of the machine."""
 
     threads: int
-    batch: int
     kernels: list[KernelRow] = field(default_factory=list)
-    models: list[ModelRow] = field(default_factory=list)
+    peak: float = 0.0  # operations a second
+    peak_is: str = ""
+    bandwidth: float = 0.0  # bytes a second
 
+    def measure_limits(self) -> None:
+        (self.peak, self.peak_is), self.bandwidth = fma_peak(self.threads), copy_bandwidth(self.threads)
 
-KERNEL_HEAD = ("kernel", "native ms", "NumPy ms", "NumPy / native", "GFLOP/s", "of NumPy's matrix product")
-MODEL_HEAD = (
-    "model",
-    "weights",
-    "composite",
-    "onnxruntime forward ms",
-    "native ms",
-    "native / onnxruntime",
-    "reference ms",
-    "reference / native",
-)
+    def figures(self) -> dict[str, Any]:
+        """For a machine to read."""
+        limits = {"peak": self.peak, "peak_is": self.peak_is, "bandwidth": self.bandwidth}
+        return {"threads": self.threads, **limits, "rows": [row.figures() for row in self.kernels]}
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -78,37 +60,38 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [titles, "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines]
 
 
-def processor() -> str:
-    """The processor's own name for itself."""
-    path = Path("/proc/cpuinfo")
-    names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.exists() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
-
-
-def installed(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"no {package}"
-
-
-def circumstances(results: Results) -> list[str]:
-    """Where and how the run took place."""
-    from lrpfast import _native as core
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return [
-        f"{processor()}, {cores} cores, {results.threads} threads, instruction set {core.isa()}; batch {results.batch}",
-        ", ".join(installed(package) for package in ("lrpfast", "numpy", "onnxruntime")),
-        "Milliseconds: median of the run (lower-upper quartile).",
-    ]
-
-
 def summary(results: Results) -> list[str]:
-    """All lines of the report."""
-    lines = circumstances(results)
-    if results.kernels:
-        lines += ["", *table(KERNEL_HEAD, [row.cells() for row in results.kernels])]
-    if results.models:
-        lines += ["", *table(MODEL_HEAD, [row.cells() for row in results.models])]
-    return lines
+    """The kernels' table, with what it is measured by."""
+    return kernel_lines(results.figures())
+
+
+def kernel_lines(found: Mapping[str, Any]) -> list[str]:
+    """The kernels' table from their figures."""
+    head = ("kernel", "lrpfast ms", "NumPy ms", "NumPy / lrpfast", "GFLOP/s", "of peak", "GB/s", "of copy")
+    rows = []
+    for row in found["rows"]:
+        took = row["native"]["median"]
+        speed, moved = row["flops"] / took, row["moved"] / took
+        rows.append(
+            (
+                row["kernel"],
+                spread(row["native"]),
+                milliseconds(row["reference"]),
+                f"{row['reference'] / took:.1f}",
+                f"{speed / 1e9:.0f}" if speed else "",
+                f"{speed / found['peak']:.0%}" if speed else "",
+                f"{moved / 1e9:.0f}" if moved else "",
+                f"{moved / found['bandwidth']:.0%}" if moved else "",
+            )
+        )
+    limits = (
+        f"{found['threads']} threads. Peak: {found['peak'] / 1e9:.0f} GFLOP/s, measured by {found['peak_is']}. "
+        f"Copy: {found['bandwidth'] / 1e9:.0f} GB/s read and written, of a large array."
+    )
+    return [*table(head, rows), "", limits]
+
+
+def spread(figures: Mapping[str, Any]) -> str:
+    """Median and quartiles in milliseconds."""
+    low, high = milliseconds(figures["low"]), milliseconds(figures["high"])
+    return f"{milliseconds(figures['median'])} ({low}-{high})"

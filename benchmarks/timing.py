@@ -28,12 +28,12 @@ class Spread:
     def median(self) -> float:
         return median(self.seconds)
 
-    def __str__(self) -> str:
-        """Median and quartiles in milliseconds."""
+    def quartiles(self) -> tuple[float, float]:
+        """The lower and the upper one; the median twice where there are few runs."""
         if len(self.seconds) < 4:
-            return milliseconds(self.median)
+            return self.median, self.median
         low, _, high = quantiles(self.seconds, n=4, method="inclusive")
-        return f"{milliseconds(self.median)} ({milliseconds(low)}-{milliseconds(high)})"
+        return low, high
 
 
 def milliseconds(seconds: float) -> str:

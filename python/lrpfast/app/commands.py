@@ -183,3 +183,29 @@ def explain(
             backend=backend.value,
         )
         run_explain(request)
+
+
+@app.command()
+def bench(
+    model: Annotated[Path, typer.Argument(help="ONNX file.")],
+    composite: Annotated[str, typer.Option("--composite", "-c", help="Preset of rules.")] = "epsilon_plus_flat",
+    threads: Threads = None,
+    batch: Annotated[int, typer.Option(min=1, help="Samples a call.")] = 1,
+    layers: Annotated[bool, typer.Option("--layers", help="Also show the time of each layer.")] = False,
+    image: Annotated[Path | None, typer.Option(help="Picture to explain.", show_default="random numbers")] = None,
+    preprocess: Annotated[
+        Preprocess | None,
+        typer.Option("--preprocess", "-p", help="What the model was trained with, for --image.", show_default="0-1"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, in seconds and bytes.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Measure what an explanation costs: time, memory, and share of each layer.
+
+    Where onnxruntime is installed, its forward pass takes turns with lrpfast's.
+    """
+    with failures(debug):
+        from lrpfast.app.bench import Request, run_bench
+
+        scaling = PREPROCESSINGS[preprocess.value if preprocess else "0-1"]
+        run_bench(Request(model, composite, image, scaling, batch, threads, layers, as_json))
