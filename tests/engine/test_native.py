@@ -274,7 +274,7 @@ def memory(lrp: LRP) -> int:
     native = lrp._engine
     assert isinstance(native, NativeEngine)
     weights = sum(weights.bytes for weights in native.weights.values())
-    free = [spaces for _, homes in native._prepared.values() for spaces in homes.values()]
+    free = [spaces for known in native._shapes.values() for spaces in known.free.values()]
     return weights + sum(workspace.bytes for spaces in free for workspace in spaces)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass, field
 
 from lrpfast import _native as core
 from lrpfast.engine.audit import Audit
@@ -49,6 +50,17 @@ class Workspace:
         return self._relevance[explanations]
 
 
+@dataclass(frozen=True, eq=False)
+class OfShape:
+    """What is kept for one shape of a sample: the plan prepared for it; workspaces that wait for a call, by number of
+    samples; and the bytes of a pass of one sample, by number of explanations.
+    """
+
+    prepared: Prepared
+    free: dict[int, list[Workspace]] = field(default_factory=dict)
+    bytes_each: dict[int, int] = field(default_factory=dict)
+
+
 class State:
     """A forward pass that has run. When it is dropped, its workspace is free for the next call."""
 
@@ -77,39 +89,42 @@ class NativeEngine:
             for step in plan.steps
             if isinstance(step.node.layer, Convolution | Dense)
         }
-        self._prepared: OrderedDict[Shape, tuple[Prepared, dict[int, list[Workspace]]]] = OrderedDict()
+        self._shapes: OrderedDict[Shape, OfShape] = OrderedDict()
         self._lock = threading.Lock()
         if None not in plan.graph.input_shape:
-            self.prepared(plan.graph.permuted(tuple(size or 1 for size in plan.graph.input_shape)))
+            self._of_shape(plan.graph.permuted(tuple(size or 1 for size in plan.graph.input_shape)))
 
-    def prepared(self, shape: Shape) -> tuple[Prepared, dict[int, list[Workspace]]]:
-        """What depends on the shape of a sample, in the graph's layout, made on first sight; and free workspaces."""
+    def _of_shape(self, shape: Shape) -> OfShape:
+        """What is kept for a shape, in the graph's layout; made on first sight."""
         with self._lock:
-            if shape not in self._prepared:
-                self._prepared[shape] = prepare(self.plan, self.weights, self.bench, shape, self.max_memory), {}
-                if len(self._prepared) > KEPT_SHAPES:
-                    self._prepared.popitem(last=False)
-            self._prepared.move_to_end(shape)
-            return self._prepared[shape]
+            if shape not in self._shapes:
+                self._shapes[shape] = OfShape(prepare(self.plan, self.weights, self.bench, shape, self.max_memory))
+                if len(self._shapes) > KEPT_SHAPES:
+                    self._shapes.popitem(last=False)
+            self._shapes.move_to_end(shape)
+            return self._shapes[shape]
 
     def samples_at_once(self, shape: Shape, explanations: int) -> int | None:
         """As many as keep within the memory and in the cache."""
-        one = self._workspace(shape, 1).workspace
-        one.relevance(explanations)
+        known = self._of_shape(shape)
+        if explanations not in known.bytes_each:
+            one = Workspace(self.plan, known.prepared, 1)  # never run, so the system has not given it the memory
+            one.relevance(explanations)
+            known.bytes_each[explanations] = one.bytes
         limit = PASS_BYTES
         if self.max_memory is not None:
             limit = self.max_memory - sum(weights.bytes for weights in self.weights.values())
-        return max(1, min(MOST_AT_ONCE, limit // one.bytes))
+        return max(1, min(MOST_AT_ONCE, limit // known.bytes_each[explanations]))
 
     def _workspace(self, shape: Shape, samples: int) -> State:
-        prepared, free = self.prepared(shape)
+        known = self._of_shape(shape)
         with self._lock:
-            while len(free) >= KEPT_PASSES and samples not in free:
-                free.pop(next(iter(free)))
-            home = free.setdefault(samples, [])
+            while len(known.free) >= KEPT_PASSES and samples not in known.free:
+                known.free.pop(next(iter(known.free)))
+            home = known.free.setdefault(samples, [])
             if home:
                 return State(home.pop(), home)
-        return State(Workspace(self.plan, prepared, samples), home)
+        return State(Workspace(self.plan, known.prepared, samples), home)
 
     def forward(self, x: Array) -> tuple[Array, State]:
         """Output of the batch `x` (N, ...), and what is needed of the pass to explain it."""

@@ -10,7 +10,7 @@ from lrpfast import _native as core
 from lrpfast.engine.audit import LayerAudit, Sums
 from lrpfast.engine.native.layout import Floats, Recorder, size3
 from lrpfast.engine.native.maps import LinearMap, SumMap, kept
-from lrpfast.engine.native.prepared import RELU_RULES, Prepared, PreparedStack, Stage, is_copied_in_numpy
+from lrpfast.engine.native.prepared import RELU_RULES, Prepared, PreparedStack, Stage, only_moves
 from lrpfast.engine.native.routes import backward_places, forward_places
 from lrpfast.engine.native.stacks import WHOLE
 from lrpfast.engine.plan import Plan
@@ -56,7 +56,7 @@ class ForwardPass:
     def _record(self, stage: Stage) -> None:
         inputs, layer = [self.values[name] for name in stage.inputs], stage.step.node.layer
         out = self._tensor(stage.output)
-        if is_copied_in_numpy(layer):
+        if only_moves(layer):
             for branch, a in enumerate(inputs):
                 places, filling = forward_places(layer, stage.in_shapes, branch)
                 self.on.add(core.rearrange(a, places, filling, out))
@@ -202,7 +202,7 @@ class Backward:
         stage, rule, r, layer = self.stage, self.stage.step.rule, self.received.tensor, self.stage.step.node.layer
         if isinstance(rule, Pass):
             self._give([r], self.received.owned)
-        elif is_copied_in_numpy(layer):
+        elif only_moves(layer):
             places = backward_places(layer, stage.in_shapes, stage.out_shape)
             parts = [self._tensor(shape) for shape in stage.in_shapes]
             for part, of_part in zip(parts, places, strict=True):

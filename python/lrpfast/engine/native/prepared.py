@@ -220,12 +220,14 @@ def _stage(
             return replace(stage, function=_function(layer, step.rule), slope=_slope(layer, bench, ins[0]))
         case Convolution() | Dense() | Affine() | AveragePool() | Sum():
             linear = _linear_map(node, weights, bench, ins[0], roomy)
-            linear.prepare(WHOLE, False)
-            if isinstance(step.rule, Gradient):
-                linear.prepare(WHOLE, True)
             stacks = tuple(_prepare_stack(s, linear, bench, ins[0]) for s in stacked(step.groups, linear.together))
             keeps = any(group.denominator == "forward" or group.gate != "open" for group in step.groups)
-            return replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)
+            stage = replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)
+            if not stage.sums_up:
+                linear.prepare(WHOLE, False)
+            if isinstance(step.rule, Gradient):
+                linear.prepare(WHOLE, True)
+            return stage
         case _:
             return stage
 
@@ -282,10 +284,10 @@ def _continued(stage: Stage, step: Step) -> Stage:
 
 def _places(plan: Plan, stages: list[Stage]) -> dict[str, tuple[str, int]]:
     """Branches of concatenations that can be written where they belong at once."""
-    written = {stage.output for stage in stages if not is_copied_in_numpy(stage.step.node.layer)}
+    written = {stage.output for stage in stages if not only_moves(stage.step.node.layer)}
     places: dict[str, tuple[str, int]] = {}
     for stage in stages:
-        if not isinstance(stage.step.node.layer, Concat) or is_copied_in_numpy(stage.step.node.layer):
+        if not isinstance(stage.step.node.layer, Concat) or only_moves(stage.step.node.layer):
             continue
         for name, start, shape in zip(stage.inputs, stage.channel_starts, stage.in_shapes, strict=True):
             if stage.is_whole(start, shape) and name in written and name not in places:
@@ -293,8 +295,8 @@ def _places(plan: Plan, stages: list[Stage]) -> dict[str, tuple[str, int]]:
     return places
 
 
-def is_copied_in_numpy(layer: Layer) -> bool:
-    """Whether the layer only moves values, in a way for which the core has no step of its own."""
+def only_moves(layer: Layer) -> bool:
+    """Whether the layer only moves values, in any way but joining whole channels."""
     return layer.kind == "routing" and not (isinstance(layer, Concat) and layer.axis == 0)
 
 
