@@ -1,4 +1,4 @@
-"""Development sessions: ``nox -s tests``, ``nox -s lint``, ``nox -s types``, ``nox -s bench``."""
+"""Development sessions: ``nox -s tests``, ``nox -s lint``, ``nox -s types``, ``nox -s bench``, ``nox -s aarch64``."""
 
 from glob import glob
 
@@ -32,3 +32,9 @@ def types(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     session.install(".[bench]")
     session.run("pytest", "benchmarks", *session.posargs)
+
+
+@nox.session
+def aarch64(session: nox.Session) -> None:
+    session.install("pip>=22.3")
+    session.run("bash", "tools/aarch64/run.sh", "build/aarch64", *session.posargs, external=True)

@@ -82,17 +82,6 @@ void gradient(const FunctionParameters& f, In x, In slope, In r, Out out, Area a
   }
 }
 
-// The sum of all lanes, always in the same order.
-inline double lanes_sum(vec v) {
-#pragma GCC unroll 4
-  for (int step = kLanes / 2; step > 0; step /= 2) {
-    ivec other;
-    for (int i = 0; i < kLanes; ++i) other[i] = i ^ step;
-    v += __builtin_shuffle(v, other);
-  }
-  return v[0];
-}
-
 // Fields of the task are copied to where no store can reach them, so that they stay in registers.
 template <Gate G>
 void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
@@ -237,10 +226,8 @@ void sum_channels(In x, long block, int blocks, Out y, Area area) {
       for (int b = 0; b < blocks; ++b)
         for (int v = 0; v < kVectors; ++v) total += load(x.at + b * block + row * x.row + pixel + v * kLanes);
       float* out = y.at + row * y.row + pixel;
-      float sum = 0;
-      for (int i = 0; i < kLanes; ++i) sum += total[i];
       for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, vec{});
-      out[0] = sum;
+      out[0] = lanes_sum(total);
     }
 }
 

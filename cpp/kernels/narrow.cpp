@@ -12,17 +12,6 @@ namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
 
-// The sum of all lanes, always in the same order.
-inline float lanes_sum(vec v) {
-#pragma GCC unroll 4
-  for (int step = kLanes / 2; step > 0; step /= 2) {
-    ivec other;
-    for (int i = 0; i < kLanes; ++i) other[i] = i ^ step;
-    v += __builtin_shuffle(v, other);
-  }
-  return v[0];
-}
-
 template <int Pixels, int Targets>
 void tile(const NarrowTask& task, const long* in, const long* out) {
   vec sums[Pixels][Targets];

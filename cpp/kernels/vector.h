@@ -33,6 +33,25 @@ inline vec splat(float x) { return x - vec{}; }
 inline vec positive(vec x) { return x > 0 ? x : vec{}; }
 inline vec negative(vec x) { return x < 0 ? x : vec{}; }
 
+// The sum of all lanes, always in the same order: halves added up, then quarters.
+inline float lanes_sum(vec v) {
+#if defined(__clang__)
+  float lanes[kLanes];
+  for (int i = 0; i < kLanes; ++i) lanes[i] = v[i];
+  for (int step = kLanes / 2; step > 0; step /= 2)
+    for (int i = 0; i < step; ++i) lanes[i] += lanes[i + step];
+  return lanes[0];
+#else
+#pragma GCC unroll 4
+  for (int step = kLanes / 2; step > 0; step /= 2) {
+    ivec other;
+    for (int i = 0; i < kLanes; ++i) other[i] = i ^ step;
+    v += __builtin_shuffle(v, other);
+  }
+  return v[0];
+#endif
+}
+
 }  // namespace
 }  // namespace LRPFAST_ISA
 }  // namespace lrpfast
