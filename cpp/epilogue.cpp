@@ -120,7 +120,16 @@ void Activation::take(const Stretch& stretch) {
   const Out y = y_ ? rows_out(*y_, stretch.sample, stretch.block, stretch)
                    : Out{scratch(kActivated, stretch.rows * whole.floats), whole.floats};
   kernels().activate(function_, bias, {stretch.values, stretch.row}, rows(slope_, 0, stretch.block, stretch), y, whole);
+  if (stretch.block == blocks() - 1) clear_unused_lanes(y, whole);
   if (pool_) pool_rows(stretch, {y.at, y.row});
+}
+
+// Some functions make something of the zeros behind the last channel, and readers count on zeros there.
+void Activation::clear_unused_lanes(Out y, Area rows_of_y) const {
+  const int used = channels - (blocks() - 1) * kBlock;
+  for (int row = 0; used < kBlock && row < rows_of_y.rows; ++row)
+    for (long pixel = 0; pixel < rows_of_y.floats; pixel += kBlock)
+      std::fill_n(y.at + row * y.row + pixel + used, kBlock - used, 0.0f);
 }
 
 bool Activation::writes_to(const Tensor& tensor) const {

@@ -73,6 +73,7 @@ class Activation : public Epilogue {
   bool writes_to(const Tensor& tensor) const override;
 
  private:
+  void clear_unused_lanes(Out y, Area rows_of_y) const;
   void pool_rows(const Stretch& stretch, In y) const;
   FunctionParameters function_;
   Lanes bias_;

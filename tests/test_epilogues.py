@@ -6,7 +6,7 @@ Every statement holds on values that lie in a tensor, and on those that a convol
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -23,6 +23,7 @@ from test_kernels import (
     Geometry,
     Size3,
     empty,
+    linear,
     loaded,
     native,
     numbers,
@@ -61,16 +62,8 @@ def computed(g: Geometry, adjoint: bool = False) -> Source:
     """The convolution of numbers, or its adjoint. The values are those that it stores."""
     x, w, s = g.operands()
     w *= np.float32((g.channels * w[0, 0].size) ** -0.5)
-    values, operand = native(g, x, w, s)[adjoint], s if adjoint else x
-    weights = w.reshape(g.outputs, -1, np.prod(g.kernel))
-    if g.winograd:
-        fast, (rows, columns) = core.WinogradWeights(weights, adjoint), g.before[1:]
-        before = (2 - rows, 2 - columns) if adjoint else (rows, columns)
-        return Source(values, lambda part, epilogue: core.winograd(fast, before, loaded(operand[part]), epilogue))
-    reach = tuple((k - 1) * d for k, d in zip(g.kernel, g.dilations, strict=True))
-    halo = (reach, reach) if adjoint else (g.before, g.after)
-    direct, kernel = core.PackedWeights(weights, g.groups, adjoint), window(g.kernel, g.strides, g.dilations, g.before)
-    return Source(values, lambda part, epilogue: core.convolve(direct, kernel, loaded(operand[part], *halo), epilogue))
+    values, operand, halo = native(g, x, w, s)[adjoint], s if adjoint else x, g.halo(adjoint)
+    return Source(values, lambda part, epilogue: linear(g, w, loaded(operand[part], *halo), epilogue, adjoint))
 
 
 def convolved(samples: int, channels: int, size: Size3) -> Source:
@@ -95,8 +88,19 @@ def tiles_by_point(samples: int, channels: int, size: Size3) -> Source:
     return computed(tiled(channels, 480, (size[1], 1, 1), (size[2], 1, 1), samples=samples))
 
 
-SOURCES = {f.__name__: f for f in (in_memory, convolved, spread, depthwise, tiles, tiles_by_point)}
-FLAT = "tiles", "tiles_by_point"
+def skipped(samples: int, channels: int, size: Size3) -> Source:
+    g = tiled(channels, 5, (size[1], 1, 1), (size[2], 1, 1), samples=samples)
+    return computed(replace(g, method="skip", density=0.5))
+
+
+def skipped_by_point(samples: int, channels: int, size: Size3) -> Source:
+    return computed(Geometry(channels, 40, 1, size, ONES, samples=samples, method="skip", density=0.5))
+
+
+SOURCES = {
+    f.__name__: f for f in (in_memory, convolved, spread, depthwise, tiles, tiles_by_point, skipped, skipped_by_point)
+}
+FLAT = "tiles", "tiles_by_point", "skipped", "skipped_by_point"
 
 each_source = pytest.mark.parametrize("source", SOURCES)
 

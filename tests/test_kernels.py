@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import Any
+from itertools import combinations, product
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from lrpfast import _native as core
 
 Array = npt.NDArray[np.floating]
 Size3 = tuple[int, int, int]
+Method: TypeAlias = Literal["direct", "winograd", "skip"]
 
 THREADS = 2
 ONES: Size3 = (1, 1, 1)
@@ -73,6 +75,7 @@ def packed(outputs: int = 16, inputs: int = 16, taps: int = 9, adjoint: bool = F
 THREE = window((1, 3, 3))
 LANES = np.ones(16, np.float32)
 PAD: tuple[Size3, Size3] = ((0, 1, 1), (0, 1, 1))
+SAME = window((1, 3, 3), before=PAD[0])
 
 
 def convolve(
@@ -92,6 +95,17 @@ def winograd(
 ) -> None:
     weights = weights or core.WinogradWeights(numbers(target.channels, source.channels, 9), False)
     core.winograd(weights, before, source, stored(target)).run(THREADS)
+
+
+def skip(
+    source: core.Tensor, target: core.Tensor, window: core.Window = THREE, taps: int = 9, adjoint: bool = False
+) -> core.BatchStep:
+    weights = core.SkipWeights(numbers(16, 16, taps), adjoint)
+    return core.skip(weights, window, source, stored(target))
+
+
+def batch(samples: int) -> core.BatchStep:
+    return skip(empty(samples), small(samples=samples))
 
 
 def small(channels: int = 16, samples: int = 1) -> core.Tensor:
@@ -146,6 +160,46 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
     "winograd weights: kernel": ("inputs, 9", lambda: core.WinogradWeights(numbers(4, 4, 4), False)),
     "winograd weights: two axes": ("inputs, 9", lambda: core.WinogradWeights(numbers(4, 9), False)),
     "winograd weights: none": ("without channels", lambda: core.WinogradWeights(numbers(0, 4, 9), False)),
+    "skip: channels of the source": (
+        "from 16 to 16 channels, but maps with 3",
+        lambda: skip(empty(channels=3), small()),
+    ),
+    "skip: channels of the target": (
+        "from 16 to 16 channels, but maps with 16 and 17",
+        lambda: skip(empty(), small(17)),
+    ),
+    "skip: samples": ("skip", lambda: skip(empty(2), small())),
+    "skip: more samples": ("skip", lambda: skip(empty(), small(samples=2))),
+    "skip: 3x3 with weights of 1x1": ("such a window", lambda: skip(empty(), small(), taps=1)),
+    "skip: 1x1 with weights of 3x3": ("such a window", lambda: skip(empty(), small(), window())),
+    "skip: planes of the kernel": ("such a window", lambda: skip(empty(), small(), window((2, 3, 3)))),
+    "skip: planes": ("such a window", lambda: skip(empty(size=(2, 4, 4)), empty(size=(2, 2, 2)))),
+    "skip: strides of 3x3": ("such a window", lambda: skip(empty(), small(), window((1, 3, 3), (1, 2, 2)))),
+    "skip: stride of one axis": ("such a window", lambda: skip(empty(), small(), window((1, 3, 3), (1, 1, 2)))),
+    "skip: way back of strides": (
+        "such a window",
+        lambda: skip(small(), empty(), window(ONES, (1, 2, 2)), taps=1, adjoint=True),
+    ),
+    "skip: dilations": ("such a window", lambda: skip(empty(), small(), window((1, 3, 3), ONES, (1, 2, 1)))),
+    "skip: zeros before 1x1": ("such a window", lambda: skip(empty(), empty(), window(before=(0, 0, 1)), 1)),
+    "skip: wide padding": ("such a window", lambda: skip(empty(), small(), window((1, 3, 3), before=(0, 3, 1)))),
+    "skip: cropped": ("such a window", lambda: skip(empty(), small(), window((1, 3, 3), before=(0, 0, -1)))),
+    "skip: planes of zeros": ("such a window", lambda: skip(empty(), small(), window((1, 3, 3), before=(1, 1, 1)))),
+    "skip: too many rows": ("4 x 4 does not give one of 5 x 4", lambda: skip(empty(), empty(size=(1, 5, 4)))),
+    "skip: too many columns": ("4 x 4 does not give one of 4 x 5", lambda: skip(empty(), empty(size=(1, 4, 5)))),
+    "skip: windows past the end": (
+        "4 x 4 does not give one of 2 x 2",
+        lambda: skip(empty(), small(), window(ONES, (1, 4, 4)), 1),
+    ),
+    "skip: distant windows": ("such a window", lambda: skip(empty(), small(), window(ONES, (1, 1, LARGEST)), 1)),
+    "skip weights: kernel": ("neither 1 x 1 nor 3 x 3", lambda: core.SkipWeights(numbers(4, 4, 4), False)),
+    "skip weights: no taps": ("neither 1 x 1 nor 3 x 3", lambda: core.SkipWeights(numbers(4, 4, 0), False)),
+    "skip weights: two axes": ("outputs, inputs, taps", lambda: core.SkipWeights(numbers(4, 9), False)),
+    "skip weights: no outputs": ("without channels", lambda: core.SkipWeights(numbers(0, 4, 9), False)),
+    "skip weights: no inputs": ("without channels", lambda: core.SkipWeights(numbers(4, 0, 1), True)),
+    "sparse_or: samples of the first": ("samples", lambda: core.sparse_or(batch(1), batch(2), empty(2), 0.5)),
+    "sparse_or: samples of the second": ("samples", lambda: core.sparse_or(batch(2), batch(1), empty(2), 0.5)),
+    "sparse_or: samples of the source": ("samples", lambda: core.sparse_or(batch(2), batch(2), empty(), 0.5)),
     "weights: two axes": ("outputs, inputs of a group, taps", lambda: core.PackedWeights(numbers(4, 4), 1, False)),
     "weights: none": ("channels", lambda: core.PackedWeights(numbers(4, 0, 9), 1, False)),
     "weights: groups": ("groups", lambda: core.PackedWeights(numbers(4, 1, 9), 3, False)),
@@ -200,6 +254,8 @@ def test_operands_that_do_not_fit_are_refused(name: str):
 SHARED_MEMORY: dict[str, Callable[[core.Tensor, core.Tensor], object]] = {
     "convolve": lambda x, view: core.convolve(packed(taps=1), window(), x, stored(view)),
     "winograd": lambda x, view: core.winograd(core.WinogradWeights(numbers(16, 16, 9), False), (1, 1), x, stored(view)),
+    "skip": lambda x, view: core.skip(core.SkipWeights(numbers(16, 16, 1), False), window(), x, stored(view)),
+    "skip, way back": lambda x, view: core.skip(core.SkipWeights(numbers(16, 16, 9), True), SAME, x, stored(view)),
     "max_pool": lambda x, view: core.max_pool(window(), x, view, empty()),
     "max_pool: winners": lambda x, view: core.max_pool(window(), empty(), x, view),
     "activation: winners": lambda x, view: core.Activation(1, 16, x.size, IDENTITY, pool=(window(), x, view)),
@@ -509,9 +565,19 @@ def test_a_program_runs_its_steps_in_their_order_as_often_as_is_wanted():
         core.fill(x, -1).run(THREADS)
         program.run(THREADS)
         assert (x.store(THREADS) == 12).all()
-    core.fill(x, -1).run(THREADS)
-    assert len(program.timed_run(THREADS)) == 3
-    assert (x.store(THREADS) == 12).all()
+
+
+def test_a_timed_run_is_a_run_and_tells_the_seconds_of_each_step():
+    x, program = empty(), core.Program()
+    for count, value in enumerate((3, 5), start=1):
+        program.add(core.fill(x, value))
+        start = time.monotonic()
+        seconds = program.timed_run(THREADS)
+        elapsed = time.monotonic() - start
+        assert len(seconds) == len(program) == count
+        assert min(seconds) >= 0
+        assert sum(seconds) <= elapsed
+        assert (x.store(THREADS) == value).all()
 
 
 def test_a_program_lines_up_the_figures_that_it_is_given():
@@ -531,6 +597,7 @@ def test_a_program_lines_up_the_figures_that_it_is_given():
 def test_an_empty_program_does_nothing():
     program = core.Program()
     program.run(THREADS)
+    assert program.timed_run(THREADS) == []
     assert len(program) == program.figures().size == 0
 
 
@@ -551,7 +618,8 @@ class Geometry:
     before: Size3 = NONE
     after: Size3 = NONE
     samples: int = 2
-    winograd: bool = False
+    method: Method = "direct"
+    density: float = 1  # the share of elements that are not zero
 
     @property
     def out(self) -> Size3:
@@ -568,13 +636,30 @@ class Geometry:
         ends = [s + (n - 1) * k + 1 for s, n, k in zip(start, self.out, self.strides, strict=True)]
         return (..., *map(slice, start, ends, self.strides))
 
+    @property
+    def directions(self) -> tuple[bool, ...]:
+        """Whether adjoint: both ways, but skip does not go back where there are strides."""
+        return (False,) if self.method == "skip" and self.strides != ONES else (False, True)
+
+    def halo(self, adjoint: bool) -> tuple[Size3, Size3]:
+        """What the method reads around a map."""
+        reach = tuple((k - 1) * d for k, d in zip(self.kernel, self.dilations, strict=True))
+        if self.method != "direct":
+            return NONE, NONE
+        return (reach, reach) if adjoint else (self.before, self.after)
+
     def operands(self) -> tuple[Array, Array, Array]:
         """An input, the weights, and a map like the output."""
         return (
-            numbers(self.samples, self.channels, *self.size),
+            thinned(numbers(self.samples, self.channels, *self.size), self.density),
             numbers(self.outputs, self.channels // self.groups, *self.kernel, seed=2),
-            numbers(self.samples, self.outputs, *self.out, seed=1),
+            thinned(numbers(self.samples, self.outputs, *self.out, seed=1), self.density),
         )
+
+
+def thinned(values: Array, density: float) -> Array:
+    """With zeros of either sign for all but a share of the elements."""
+    return values * (np.random.default_rng(3).random(values.shape) < density)
 
 
 GEOMETRIES = {
@@ -594,7 +679,7 @@ FEW_OR_MANY = (1, 3, 16, 17, 40)
 def tiled(outputs: int, channels: int, *axes: tuple[int, int, int], samples: int = 2) -> Geometry:
     """3x3 at stride 1, for Winograd's algorithm; axes are size, zeros before and zeros after."""
     size, before, after = ((fill, *each) for fill, each in zip((1, 0, 0), zip(*axes, strict=True), strict=True))
-    return Geometry(outputs, channels, 1, size, (1, 3, 3), ONES, ONES, before, after, samples, True)
+    return Geometry(outputs, channels, 1, size, (1, 3, 3), ONES, ONES, before, after, samples, "winograd")
 
 
 def nasty() -> dict[str, Geometry]:
@@ -619,6 +704,24 @@ LARGE_WEIGHTS = {
     "96 to 70 channels": tiled(70, 96, (5, 0, 2), (22, 2, 0), samples=3),
 }
 
+DENSITIES = 0.3, 0.05, 1, 0
+MANY = (*FEW_OR_MANY, 64, 96, 112, 128, 130)
+
+
+def nasty_to_skip() -> dict[str, Geometry]:
+    """The same paddings, and kernels of one tap, beside varying densities; wide panels; weights beyond the cache."""
+    found = [replace(g, method="skip", density=DENSITIES[i % 4]) for i, g in enumerate(nasty().values())]
+    for i, (size, strides) in enumerate(product(TILED[:-1], (ONES, ONES, (1, 2, 2), (1, 1, 3)))):
+        outputs, channels, other = MANY[i % 10], MANY[(3 * i + i // 10) % 10], TILED[5 * i % 14]
+        point = Geometry(outputs, channels, 1, (1, size, other), ONES, strides, samples=1 + i % 3, method="skip")
+        found.append(replace(point, density=DENSITIES[(i + i // 4) % 4]))
+    for i, (outputs, channels) in enumerate(product(MANY[3:], MANY[5:])):
+        many = tiled(outputs, channels, (4 + i % 3, 1, i % 3), (5 + i % 4, i % 2, 1), samples=1)
+        found.append(replace(many, method="skip", density=DENSITIES[i % 3]))
+    found.append(Geometry(430, 400, 1, (1, 6, 5), ONES, method="skip", density=0.3))
+    return {str(g): g for g in found}
+
+
 #: large enough for three threads, or so small that samples are computed together
 SHARED = {
     "dense": Geometry(70, 35, 1, (1, 16, 15), (1, 3, 3), ONES, ONES, *PAD, samples=3),
@@ -632,6 +735,13 @@ SHARED = {
     "winograd, small maps": tiled(33, 40, (3, 1, 1), (5, 1, 1), samples=7),
     "winograd, point by point": tiled(96, 80, (14, 1, 1), (15, 1, 1), samples=3),
     "winograd, more points than the cache holds": tiled(16, 640, (121, 1, 1), (8, 1, 1), samples=3),
+    "skip": replace(tiled(70, 40, (31, 1, 1), (30, 2, 0), samples=3), method="skip", density=0.3),
+    "skip, weights beyond the cache": replace(
+        tiled(130, 140, (9, 1, 1), (10, 1, 1), samples=3), method="skip", density=0.3
+    ),
+    "skip, one tap": Geometry(130, 130, 1, (1, 31, 30), ONES, samples=3, method="skip", density=0.3),
+    "skip, strides": Geometry(130, 64, 1, (1, 61, 60), ONES, (1, 2, 2), samples=3, method="skip", density=0.3),
+    "skip, small maps": replace(tiled(80, 70, (3, 1, 1), (3, 1, 1), samples=7), method="skip", density=0.3),
 }
 
 
@@ -648,22 +758,30 @@ def oracle(g: Geometry, x: Array, w: Array, s: Array) -> tuple[Array, Array]:
     return y.reshape(s.shape), back[(..., *inner)].reshape(x.shape)
 
 
-def native(g: Geometry, x: Array, w: Array, s: Array, threads: int = THREADS) -> tuple[Array, Array]:
-    """The same on the compiled core."""
-    y, back = empty(len(x), g.outputs, g.out), empty(len(x), g.channels, g.size)
-    weights = w.reshape(g.outputs, -1, np.prod(g.kernel))
-    if g.winograd:
-        rows, columns = g.before[1:]
-        forward, adjoint = (core.WinogradWeights(weights, transposed) for transposed in (False, True))
-        core.winograd(forward, (rows, columns), loaded(x), stored(y)).run(threads)
-        core.winograd(adjoint, (2 - rows, 2 - columns), loaded(s), stored(back)).run(threads)
-    else:
-        kernel = window(g.kernel, g.strides, g.dilations, g.before)
-        reach = tuple((k - 1) * d for k, d in zip(g.kernel, g.dilations, strict=True))
-        plain, transposed = (core.PackedWeights(weights, g.groups, adjoint) for adjoint in (False, True))
-        core.convolve(plain, kernel, loaded(x, g.before, g.after), stored(y)).run(threads)
-        core.convolve(transposed, kernel, loaded(s, reach, reach), stored(back)).run(threads)
-    return y.store(THREADS), back.store(THREADS)
+def linear(g: Geometry, w: Array, source: core.Tensor, to: core.Epilogue, adjoint: bool) -> core.BatchStep:
+    """The convolution, or its adjoint, by the geometry's method; `source` has at least the halo that this one reads."""
+    weights, kernel = w.reshape(g.outputs, -1, np.prod(g.kernel)), window(g.kernel, g.strides, g.dilations, g.before)
+    match g.method:
+        case "direct":
+            return core.convolve(core.PackedWeights(weights, g.groups, adjoint), kernel, source, to)
+        case "winograd":
+            _, rows, columns = g.before
+            before = (2 - rows, 2 - columns) if adjoint else (rows, columns)
+            return core.winograd(core.WinogradWeights(weights, adjoint), before, source, to)
+        case "skip":
+            return core.skip(core.SkipWeights(weights, adjoint), kernel, source, to)
+
+
+def native(g: Geometry, x: Array, w: Array, s: Array, threads: int = THREADS) -> list[Array]:
+    """The same on the compiled core, in the method's directions."""
+    found = []
+    for adjoint in g.directions:
+        source, target = loaded(s if adjoint else x, *g.halo(adjoint)), empty(len(x), g.outputs, g.out)
+        if adjoint:
+            target = empty(len(x), g.channels, g.size)
+        linear(g, w, source, stored(target), adjoint).run(threads)
+        found.append(target.store(THREADS))
+    return found
 
 
 def differences(geometries: dict[str, Geometry]) -> dict[str, list[float]]:
@@ -673,8 +791,20 @@ def differences(geometries: dict[str, Geometry]) -> dict[str, list[float]]:
     for name, g in geometries.items():
         x, w, s = g.operands()
         scales = oracle(g, np.abs(x), np.abs(w), np.abs(s))
-        triples = zip(native(g, x, w, s), oracle(g, x, w, s), scales, strict=True)
-        found[name] = [float(np.abs(one - other).max() / scale.max()) for one, other, scale in triples]
+        triples = zip(native(g, x, w, s), oracle(g, x, w, s), scales, strict=False)
+        found[name] = [float(np.abs(one - other).max() / (scale.max() or 1)) for one, other, scale in triples]
+    return found
+
+
+def disagreements() -> dict[str, list[float]]:
+    """Between any two methods that compute the same, as in `differences`."""
+    g, found = replace(tiled(40, 33, (22, 1, 1), (15, 0, 2)), density=0.3), {}
+    x, w, s = g.operands()
+    scales = oracle(g, np.abs(x), np.abs(w), np.abs(s))
+    results = {method: native(replace(g, method=method), x, w, s) for method in get_args(Method)}
+    for pair in combinations(results, 2):
+        triples = zip(*(results[method] for method in pair), scales, strict=True)
+        found[" ".join(pair)] = [float(np.abs(one - other).max() / scale.max()) for one, other, scale in triples]
     return found
 
 
@@ -692,10 +822,10 @@ def unsteady(g: Geometry) -> list[str]:
     return found
 
 
-def run_with_isa(isa: str, what: str) -> subprocess.CompletedProcess[str]:
-    """This file as a script, on that instruction set: it prints the set's name and what it `FINDS`."""
+def run_with_isa(isa: str, what: str, script: str = __file__) -> subprocess.CompletedProcess[str]:
+    """A script such as this file, on that instruction set: it prints the set's name and what it `FINDS`."""
     return subprocess.run(
-        [sys.executable, __file__, what],
+        [sys.executable, script, what],
         env=os.environ | {"LRPFAST_ISA": isa},
         capture_output=True,
         text=True,
@@ -707,12 +837,14 @@ def run_with_isa(isa: str, what: str) -> subprocess.CompletedProcess[str]:
 FINDS: dict[str, Callable[[], dict[str, Any]]] = {
     "direct": lambda: differences(GEOMETRIES),
     "winograd": lambda: differences(nasty() | LARGE_WEIGHTS),
+    "skip": lambda: differences(nasty_to_skip()),
+    "disagreements": disagreements,
     "unsteady": lambda: {name: unsteady(g) for name, g in SHARED.items()},
 }
 
 
-def found_with_isa(isa: str, what: str) -> dict[str, Any]:
-    done = run_with_isa(isa, what)
+def found_with_isa(isa: str, what: str, script: str = __file__) -> dict[str, Any]:
+    done = run_with_isa(isa, what, script)
     assert done.returncode == 0, done.stderr
     used, found = json.loads(done.stdout)
     assert used == isa
@@ -723,15 +855,21 @@ each_isa = pytest.mark.parametrize("isa", core.available_isas())
 
 #: units in the last place of float32, a fifth more than was ever seen here. Winograd's way through the points and back
 #: multiplies rounding errors.
-BOUNDS = {"direct": 2, "winograd": 12}
+BOUNDS: dict[Method, float] = {"direct": 2, "winograd": 12, "skip": 3}
+EPSILON = float(np.finfo(np.float32).eps)
 
 
 @each_isa
-@pytest.mark.parametrize("algorithm", BOUNDS)
-def test_every_instruction_set_agrees_with_float64(isa: str, algorithm: str):
-    bound = BOUNDS[algorithm] * float(np.finfo(np.float32).eps)
-    found = found_with_isa(isa, algorithm)
-    assert {name: pair for name, pair in found.items() if not max(pair) <= bound} == {}
+@pytest.mark.parametrize("method", BOUNDS)
+def test_every_instruction_set_agrees_with_float64(isa: str, method: Method):
+    found = found_with_isa(isa, method)
+    assert {name: pair for name, pair in found.items() if not max(pair) <= BOUNDS[method] * EPSILON} == {}
+
+
+@each_isa
+def test_methods_agree_with_each_other(isa: str):
+    for pair, found in found_with_isa(isa, "disagreements").items():
+        assert max(found) <= sum(bound for method, bound in BOUNDS.items() if method in pair.split()) * EPSILON
 
 
 @each_isa
