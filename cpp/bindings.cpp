@@ -155,15 +155,15 @@ py::array_t<double> read_all(const Program& program) {
   return table;
 }
 
-using PoolOf = std::tuple<Window, Tensor>;          // windows and winners
-using PoolTo = std::tuple<Window, Tensor, Tensor>;  // windows, values and winners
-using BranchOf = std::tuple<Tensor, Tensor, bool>;  // a, out, accumulate
+using PoolOf = std::tuple<Window, Tensor>;                 // windows and winners
+using PoolTo = std::tuple<Window, Tensor, Tensor, float>;  // windows, values and winners
+using BranchOf = std::tuple<Tensor, Tensor, bool>;         // a, out, accumulate
 
 std::shared_ptr<Activation> make_activation(int samples, int channels, Size3 size, FunctionParameters function,
                                             const std::optional<Floats>& bias, std::optional<Tensor> slope,
                                             std::optional<Tensor> y, const std::optional<PoolTo>& pool) {
   std::optional<Activation::Pool> to;
-  if (pool) to = Activation::Pool{{std::get<0>(*pool), std::get<2>(*pool)}, std::get<1>(*pool)};
+  if (pool) to = Activation::Pool{{std::get<0>(*pool), std::get<2>(*pool), std::get<3>(*pool)}, std::get<1>(*pool)};
   return std::make_shared<Activation>(samples, channels, size, function, lanes_of(bias), std::move(slope), std::move(y),
                                       std::move(to));
 }
@@ -327,15 +327,15 @@ void bind_moves(py::module_& m) {
 void bind_pools(py::module_& m) {
   m.def(
       "max_pool",
-      [](const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners) {
+      [](const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners, float margin) {
         check_window(window, x, y);
         check_window(window, x, winners);
         if (y.overlaps(winners))
           throw std::invalid_argument("max_pool: one tensor cannot hold both values and winners");
         check_meets(window, x, y);
-        return max_pool(window, x, y, winners);
+        return max_pool(window, x, y, winners, margin);
       },
-      "window"_a, "x"_a, "y"_a, "winners"_a);
+      "window"_a, "x"_a, "y"_a, "winners"_a, "margin"_a = 0.0f);
   m.def(
       "max_unpool",
       [](const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out) {

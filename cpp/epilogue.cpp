@@ -111,7 +111,7 @@ Activation::Activation(int maps_, int channels_, Size3 size_, FunctionParameters
   require(pool_->side.winners.samples == maps, "winners");
   require(!pool_->values.overlaps(pool_->side.winners), "one tensor for values and winners");
   check_windows(pool_->side, size, pool_->values);
-  pool_ = Pool{{pool_->side.window, pool_->side.winners.borrowed()}, pool_->values.borrowed()};
+  pool_ = Pool{{pool_->side.window, pool_->side.winners.borrowed(), pool_->side.margin}, pool_->values.borrowed()};
 }
 
 void Activation::take(const Stretch& stretch) {
@@ -140,6 +140,7 @@ bool Activation::writes_to(const Tensor& tensor) const {
 void Activation::pool_rows(const Stretch& stretch, In y) const {
   for_window_rows(pool_->side, stretch, [&](int window_row) {
     PoolTask task = windows_of(pool_->side, stretch, size, y.row, window_row);
+    task.margin = pool_->side.margin;
     task.input = y.at;
     const std::int64_t n = stretch.sample;
     kernels().max_pool(

@@ -56,7 +56,8 @@ class Epilogue {
 // A max pool whose windows lie side by side, so that a stretch holds whole windows.
 struct SidePool {
   Window window;
-  Tensor winners;  // as in pooling.h
+  Tensor winners;  // as in pooling.h, like the margin
+  float margin = 0;
 };
 
 // y = function(values + bias), and the largest of each window if there is a pool.

@@ -55,12 +55,13 @@ std::int64_t first_window(const Tensor& windows, int plane, int row) {
 
 }  // namespace
 
-Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners) {
+Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners, float margin) {
   check(x, y);
   check(x, winners);
   if (y.size != winners.size) throw std::invalid_argument("max_pool: winners of another size than values");
-  return Step([window, x = x.borrowed(), y = y.borrowed(), winners = winners.borrowed()](int threads) {
-    for_window_rows(window, x, y, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+  return Step([window, x = x.borrowed(), y = y.borrowed(), winners = winners.borrowed(), margin](int threads) {
+    for_window_rows(window, x, y, threads, [&](PoolTask task, auto sample, auto block, int d, int h) {
+      task.margin = margin;
       kernels().max_pool(task, y.row(sample, block, d, h),
                          reinterpret_cast<std::int32_t*>(winners.row(sample, block, d, h)));
     });

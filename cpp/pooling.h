@@ -8,8 +8,10 @@
 
 namespace lrpfast {
 
-// `winners` gets, as int32 in the memory of floats, the tap of each window that holds its largest value.
-Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners);
+// `winners` gets, as int32 in the memory of floats, the tap of each window that holds its largest value: the first of
+// equal ones. Values count as equal that differ by less than `margin` times the largest value of the window in any of
+// 16 channels: that much their rounding may differ by place, for values from Winograd's algorithm.
+Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners, float margin);
 
 // `r` may have more samples than `winners`; `out` is overwritten.
 Step max_unpool(const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out);

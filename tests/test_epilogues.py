@@ -225,7 +225,9 @@ def test_a_pool_behind_an_activation_is_the_pool_of_its_map(
     values, winners, expected, winning = (empty(SAMPLES, CHANNELS, out) for _ in range(4))
     given.hand(core.Activation(SAMPLES, CHANNELS, size, function("relu"), bias, y=mapped))
     core.max_pool(windows, mapped, expected, winning).run(THREADS)
-    given.hand(core.Activation(SAMPLES, CHANNELS, size, function("relu"), bias, y=y, pool=(windows, values, winners)))
+    given.hand(
+        core.Activation(SAMPLES, CHANNELS, size, function("relu"), bias, y=y, pool=(windows, values, winners, 0.0))
+    )
     np.testing.assert_array_equal(values.store(THREADS), expected.store(THREADS))
     np.testing.assert_array_equal(taps(winners), taps(winning))
     if y is not None:
@@ -241,7 +243,7 @@ def test_a_pool_takes_each_plane_by_itself(source: str):
     size, (windows, out) = (3, 5, 7), side_by_side((2, 2), (3, 5, 7))
     given, mapped = SOURCES[source](SAMPLES, CHANNELS, size), empty(SAMPLES, CHANNELS, size)
     values, winners, expected, winning = (empty(SAMPLES, CHANNELS, out) for _ in range(4))
-    given.hand(core.Activation(SAMPLES, CHANNELS, size, IDENTITY, y=mapped, pool=(windows, values, winners)))
+    given.hand(core.Activation(SAMPLES, CHANNELS, size, IDENTITY, y=mapped, pool=(windows, values, winners, 0.0)))
     core.max_pool(windows, mapped, expected, winning).run(THREADS)
     np.testing.assert_array_equal(values.store(THREADS), expected.store(THREADS))
     np.testing.assert_array_equal(taps(winners), taps(winning))
@@ -448,7 +450,7 @@ def test_results_and_sums_have_the_same_bits_for_any_threads_and_batch(source: s
         some, handed = loaded(a[part]), loaded(0 * a[part])
         s, y, largest = (empty(some.samples, 32, shape) for shape in (size, size, out))
         won = empty(some.samples, 32, out)
-        to = (windows, largest, won) if pool else None
+        to = (windows, largest, won, 0.0) if pool else None
         of = (windows, loaded(winners[part])) if pool else None
         epilogues = (
             core.Activation(some.samples, 32, size, function("clip"), lanes(32, seed=6), y=y, pool=to),
@@ -553,7 +555,7 @@ def activation(size: Size3 = (1, 4, 4), **options: object) -> core.Activation:
 
 
 def pooled(windows: core.Window = TWO, values: core.Tensor | None = None, winners: core.Tensor | None = None) -> object:
-    return activation(y=None, pool=(windows, values or small(), winners or small()))
+    return activation(y=None, pool=(windows, values or small(), winners or small(), 0.0))
 
 
 def quotient(r: core.Tensor, s: core.Tensor, samples: int = 1, groups: Groups = ((OPEN, 1.0),), **options: object):

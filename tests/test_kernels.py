@@ -258,7 +258,7 @@ SHARED_MEMORY: dict[str, Callable[[core.Tensor, core.Tensor], object]] = {
     "skip, way back": lambda x, view: core.skip(core.SkipWeights(numbers(16, 16, 9), True), SAME, x, stored(view)),
     "max_pool": lambda x, view: core.max_pool(window(), x, view, empty()),
     "max_pool: winners": lambda x, view: core.max_pool(window(), empty(), x, view),
-    "activation: winners": lambda x, view: core.Activation(1, 16, x.size, IDENTITY, pool=(window(), x, view)),
+    "activation: winners": lambda x, view: core.Activation(1, 16, x.size, IDENTITY, pool=(window(), x, view, 0.0)),
     "copy_channels": lambda x, view: core.copy_channels(x, 0, view, 8, 8),
 }
 
@@ -416,6 +416,17 @@ def test_values_are_rearranged_within_each_sample(channels: int):
     expected = np.where(places < 0, np.float32(-3), values.reshape(2, -1)[:, np.maximum(places, 0)])
     np.testing.assert_array_equal(target.store(THREADS), expected)
     np.testing.assert_allclose(sums(target), expected.sum(axis=(1, 2, 3, 4), dtype=np.float64), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("margin", "winner"), [(0.0, 3), (1e-6, 0), (1e-5, 0)])
+def test_values_within_the_margin_count_as_equal(margin: float, winner: int) -> None:
+    values = np.full((1, 16, 1, 2, 2), 1.0, np.float32)
+    values[0, 0] = np.float32(1) + np.arange(4).reshape(1, 2, 2) * np.float32(2**-23)
+    values[0, 1] = [[[1, 2], [0, 0]]]
+    y, winners = empty(size=ONES), empty(size=ONES)
+    core.max_pool(window((1, 2, 2)), loaded(values), y, winners, margin).run(THREADS)
+    assert winners.store(THREADS).view(np.int32)[0, :2].ravel().tolist() == [winner, 1]
+    np.testing.assert_array_equal(y.store(THREADS)[0, :2].ravel(), values[0, :2].max(axis=(1, 2, 3)))
 
 
 def pooled(values: Array, kernel: core.Window, size: Size3) -> tuple[Array, npt.NDArray[np.int32], core.Tensor]:

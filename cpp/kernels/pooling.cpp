@@ -54,16 +54,28 @@ inline void for_windows(const PoolTask& task, F f) {
 
 }  // namespace
 
+// Values that rounding alone tells apart count as equal, so that the first of them wins: what a rounding error is worth
+// follows from the largest value of the window in any channel of the block.
 void max_pool(const PoolTask& task, float* output, int32_t* winners) {
   for_windows(task, [&](int window, const Taps& taps) {
+    vec largest = vec{};
+    if (task.margin > 0)
+      taps.each([&](long offset, int) {
+        for (int v = 0; v < kBlock; v += kLanes) {
+          const vec value = load(task.input + offset + v), size = value < 0 ? -value : value;
+          largest = size > largest ? size : largest;
+        }
+      });
+    const vec margin = splat(task.margin * lanes_max(largest));
     for (int v = 0; v < kVectors; ++v) {
-      vec best = vec{};
+      vec best = vec{}, held = vec{};  // the largest value, and that of the winner
       ivec winner = ivec{} - 1;
       taps.each([&](long offset, int tap) {
         const vec value = load(task.input + offset + v * kLanes);
-        const ivec larger = (winner < 0) | (value > best);
-        best = larger ? value : best;
-        winner = larger ? tap - ivec{} : winner;
+        const ivec first = winner < 0, wins = first | (value > held + margin);
+        best = (first | (value > best)) ? value : best;
+        held = wins ? value : held;
+        winner = wins ? tap - ivec{} : winner;
       });
       store(output + window * kBlock + v * kLanes, best);
       store(winners + window * kBlock + v * kLanes, winner);

@@ -33,6 +33,12 @@ inline vec splat(float x) { return x - vec{}; }
 inline vec positive(vec x) { return x > 0 ? x : vec{}; }
 inline vec negative(vec x) { return x < 0 ? x : vec{}; }
 
+inline float lanes_max(vec v) {
+  float largest = v[0];
+  for (int i = 1; i < kLanes; ++i) largest = v[i] > largest ? v[i] : largest;
+  return largest;
+}
+
 // The sum of all lanes, always in the same order: halves added up, then quarters.
 inline float lanes_sum(vec v) {
 #if defined(__clang__)

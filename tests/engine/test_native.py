@@ -247,6 +247,20 @@ def test_every_method_of_convolution_gives_the_same_numbers(name: str, monkeypat
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
+def test_flat_regions_stay_ties_under_winograd() -> None:
+    rng = np.random.default_rng(2)
+    pooled: list[Layer] = []
+    for channels in ((24, 3), (24, 24), (24, 24)):
+        pooled += [Convolution(weights(rng, *channels, 3, 3), None, window((3, 3), pads=1)), Activation("relu")]
+    pooled += [MaxPool(window((2, 2), (2, 2))), Reshape((-1,)), Dense(weights(rng, 3, 24 * 14 * 14), None)]
+    net = chain(pooled, (3, 28, 28))
+    x = np.full((1, 3, 28, 28), 0.7, np.float32)
+    x[..., 14:] = rng.uniform(0, 1, (1, 3, 28, 14))
+    found = relevance(net, named("epsilon_plus"), "native", x)[1]
+    expected = relevance(net, named("epsilon_plus"), "reference", x.astype(np.float64))[1]
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_less_memory_gives_the_same_numbers() -> None:
     x, model = inputs(9), model_of(NETS["residual"])
     free, bound = LRP(model, "epsilon_plus"), LRP(model, "epsilon_plus", max_memory=1)

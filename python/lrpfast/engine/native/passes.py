@@ -64,7 +64,7 @@ class ForwardPass:
             self._linear(stage, stage.linear, inputs, out)
         elif stage.window is not None:
             winners = self.winners[stage.output] = self.on.tensor(self.samples, stage.out_shape)
-            self.on.add(core.max_pool(stage.window, inputs[0], out, winners))
+            self.on.add(core.max_pool(stage.window, inputs[0], out, winners, stage.margin))
         elif stage.step.info.kind == "activation":
             self.on.add(core.take_up(inputs, self._activation(stage, out)))
         else:
@@ -100,11 +100,11 @@ class ForwardPass:
         self.on.add(core.take_up(terms, self._activation(stage, out, bias)))
 
     def _activation(self, stage: Stage, out: core.Tensor, bias: Floats | None = None) -> core.Activation:
-        pool: tuple[core.Window, core.Tensor, core.Tensor] | None = None
+        pool: tuple[core.Window, core.Tensor, core.Tensor, float] | None = None
         y: core.Tensor | None = out
         if stage.linear is not None and stage.window is not None:
             winners = self.winners[stage.output] = self.on.tensor(self.samples, stage.out_shape)
-            pool, y = (stage.window, out, winners), None
+            pool, y = (stage.window, out, winners, stage.margin), None
             if stage.keeps_values:
                 y = self.ahead[stage.output] = self.on.tensor(self.samples, stage.shape)
         size = size3(stage.shape[1:])

@@ -46,6 +46,9 @@ from lrpfast.model.layers import (
 from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
 from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Part, Shifted
 
+#: what rounding may do to a value behind several layers, in shares of the largest value around it
+ROUNDING = 1e-6
+
 RELU_RULES = {
     Gradient: core.ActivationRule.gradient,
     ReLUDeconvNet: core.ActivationRule.deconvnet,
@@ -90,6 +93,7 @@ class Stage:
     slope: core.Tensor | None = None
     linear: LinearMap | None = None
     window: core.Window | None = None
+    margin: float = 0.0  # by which a value must be larger to win a pool, in shares of the largest around it
     keeps_values: bool = False  # whether the values ahead of the pool are looked at later
     stacks: tuple[PreparedStack, ...] = ()
 
@@ -173,7 +177,24 @@ def prepare(
     places = _places(plan, stages)
     for value, (whole, _) in places.items():  # a concatenation comes before the one that holds it
         halos[whole] |= halos[value]
-    return Prepared(shapes, halos, places, tuple(stages))
+    return Prepared(shapes, halos, places, _with_margins(stages))
+
+
+def _with_margins(stages: list[Stage]) -> tuple[Stage, ...]:
+    """The stages, with a margin for max pools behind Winograd's algorithm.
+
+    It rounds differently for each place in its tile: without a margin, the equal values of a flat region would not be
+    ties any more, and relevance would go anywhere but to the first.
+    """
+    transformed: set[str] = set()
+    found = []
+    for stage in stages:
+        own = isinstance(stage.linear, ConvolutionMap) and stage.linear.winograd
+        if own or any(name in transformed for name in stage.inputs):
+            transformed.add(stage.output)
+            stage = replace(stage, margin=ROUNDING)
+        found.append(stage)
+    return tuple(found)
 
 
 def roomy_nodes(plan: Plan, shapes: dict[str, Shape], max_memory: int | None) -> set[str]:
