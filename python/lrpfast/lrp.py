@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lrpfast.attribution import Attribution
 from lrpfast.composites import Composite, named
 from lrpfast.engine.audit import Audit
-from lrpfast.engine.backend import Backend
+from lrpfast.engine.backend import Backend, parts_of
 from lrpfast.engine.plan import Plan, make_plan
 from lrpfast.errors import InputError, InputTypeError, ModelError
 from lrpfast.model import Model, load
@@ -132,10 +132,8 @@ class LRP:
         """Output, what was explained, its relevance (N, T, ...) and the account, in parts that fit the memory."""
         several = target is not None and target.ndim == 2 and target.dtype.kind == "i"
         explanations = target.shape[1] if several and target is not None else 1
-        step = None if len(x) == 1 else self._engine.samples_at_once(x.shape[1:], explanations)
         parts = []
-        for start in range(0, len(x), step or len(x)):
-            here = slice(start, start + (step or len(x)))
+        for here in parts_of(self._engine, x, explanations):
             output, state = self._engine.forward(x[here])
             seed, chosen = _seed(None if target is None else target[here], output, self.composite)
             parts.append((output, chosen, *self._engine.relevance(state, seed)))

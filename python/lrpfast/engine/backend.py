@@ -8,6 +8,12 @@ from lrpfast.engine.audit import Audit
 from lrpfast.model.layers import Array, Shape
 
 
+def parts_of(backend: Backend, x: Array, explanations: int) -> list[slice]:
+    """The batch `x` (N, ...) in the parts in which it goes through the backend."""
+    at_once = 1 if len(x) == 1 else backend.samples_at_once(x.shape[1:], explanations) or len(x)
+    return [slice(start, start + at_once) for start in range(0, len(x), at_once)]
+
+
 class Backend(Protocol):
     """Runs a plan forward, then relevance backward, any number of times and from any number of threads."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lrpfast.engine.backend import parts_of
 from lrpfast.engine.native.engine import NativeEngine
 from lrpfast.engine.native.layout import Recorder
 from lrpfast.engine.plan import Step
@@ -48,8 +49,7 @@ class StageTime:
 
 def forward(engine: NativeEngine, x: Array) -> Array:
     """Output of a batch `x` (N, ...) in the graph's layout, in the parts in which it would be explained."""
-    size = _part(engine, x)
-    return np.concatenate([engine.forward(x[start : start + size])[0] for start in range(0, len(x), size)])
+    return np.concatenate([engine.forward(x[part])[0] for part in parts_of(engine, x, 1)])
 
 
 def stage_times(engine: NativeEngine, x: Array, rounds: int) -> list[StageTime]:
@@ -57,21 +57,16 @@ def stage_times(engine: NativeEngine, x: Array, rounds: int) -> list[StageTime]:
 
     A batch that is explained in parts is taken for as many times the first one. The seed is the output itself.
     """
-    size = _part(engine, x)
-    output, state = engine.forward(x[:size])
+    first = x[parts_of(engine, x, 1)[0]]
+    output, state = engine.forward(first)
     engine.relevance(state, output[:, np.newaxis])
-    workspace, parts = state.workspace, len(x) / size
+    workspace, parts = state.workspace, len(x) / len(first)
     there = _by_value(workspace.forward.on, engine.threads, rounds, parts)
     back = _by_value(workspace.relevance(1).on, engine.threads, rounds, parts)
     stages = workspace.forward.prepared.stages
     rows = [StageTime(stage.steps, there.pop(stage.output, 0.0), back.pop(stage.output, 0.0)) for stage in stages]
     rest = StageTime((), sum(there.values()), sum(back.values()))
     return [*rows, rest] if rest.total else rows
-
-
-def _part(engine: NativeEngine, x: Array) -> int:
-    """How many samples go through at once."""
-    return 1 if len(x) == 1 else min(engine.samples_at_once(x.shape[1:], 1) or len(x), len(x))
 
 
 def _by_value(recorder: Recorder, threads: int, rounds: int, parts: float) -> dict[str, float]:
