@@ -140,8 +140,15 @@ class ConvolutionMap:
         self.before = tuple(pad for pad, _ in window.pads_for(spatial))
 
     def prepare(self, blocks: Blocks, adjoint: bool) -> None:
-        for method in self._methods(blocks, adjoint):
-            self.weights.packed(blocks, adjoint, method)
+        for run in self._runs(blocks):
+            for method in self._methods(run, adjoint):
+                self.weights.packed(run, adjoint, method)
+
+    def _runs(self, blocks: Blocks) -> list[Blocks]:
+        """What is computed in one go: all parts of the input, or with groups of channels one after the other."""
+        if self.together:
+            return [blocks]
+        return [tuple((row[column],) for row in blocks) for column in range(len(blocks[0]))]
 
     def _methods(self, blocks: Blocks, adjoint: bool) -> list[Method]:
         """How the map may run: in one way, or by visiting what is not zero where that is less."""
@@ -161,15 +168,14 @@ class ConvolutionMap:
     def evaluate(
         self, on: Recorder, blocks: Blocks, parts: list[Part], inputs: list[core.Tensor], to: core.Epilogue
     ) -> None:
-        if len(parts) == 1 or self.together:
+        runs = self._runs(blocks)
+        if len(runs) == 1:
             self._convolve(on, blocks, False, taken(on, parts, inputs[0], self.shape, self.halo), to)
             return
         total = None
-        for column, part in enumerate(parts):
+        for run, part in zip(runs, parts, strict=True):
             value = on.tensor(inputs[0].samples, self.out_shape)
-            only = tuple((row[column],) for row in blocks)
-            source = taken(on, [part], inputs[0], self.shape, self.halo)
-            self._convolve(on, only, False, source, kept(value))
+            self._convolve(on, run, False, taken(on, [part], inputs[0], self.shape, self.halo), kept(value))
             total = value if total is None else added(on, total, value)
         assert total is not None
         on.add(core.take_up([total], to))

@@ -264,14 +264,13 @@ def _continues(stage: Stage, step: Step, plan: Plan) -> bool:
         return len(stage.steps) == 1 and isinstance(step.rule, Pass) and _stands_in(stage, layer)
     if isinstance(layer, MaxPool) and isinstance(stage.linear, ConvolutionMap):
         flat = any(prepared.is_flat for prepared in stage.stacks)
-        linear_rule = bool(stage.stacks)
-        return stage.window is None and linear_rule and not flat and _side_by_side(layer, stage.shape)
+        return stage.window is None and bool(stage.stacks) and not flat and _side_by_side(layer, stage.shape)
     return False
 
 
 def _stands_in(stage: Stage, layer: Activation) -> bool:
     """Whether the activated value will do where a rule looks at the pre-activation."""
-    if isinstance(layer.slope, np.ndarray) and layer.slope.size > 1:
+    if layer.slope.size > 1:
         return False
     if not stage.keeps_values:
         return True
