@@ -263,14 +263,7 @@ BatchStep convolve(std::shared_ptr<const PackedWeights> weights, const Window& w
   if (taps != weights->taps)
     throw std::invalid_argument("convolve: a window of " + std::to_string(taps) + " taps, but weights of " +
                                 std::to_string(weights->taps));
-  if (source.samples != epilogue->maps)
-    throw std::invalid_argument("convolve: " + std::to_string(source.samples) + " samples, but " +
-                                std::to_string(epilogue->maps) + " are wanted");
-  if (source.channels != weights->source_channels || epilogue->channels != weights->target_channels)
-    throw std::invalid_argument("convolve: weights from " + std::to_string(weights->source_channels) + " to " +
-                                std::to_string(weights->target_channels) + " channels, but maps with " +
-                                std::to_string(source.channels) + " and " + std::to_string(epilogue->channels));
-  if (epilogue->writes_to(source)) throw std::invalid_argument("convolve: one tensor cannot be both source and target");
+  check_maps("convolve", weights->source_channels, weights->target_channels, source, *epilogue);
   for (int axis = 0; axis < 3; ++axis)
     if (window.kernel[axis] < 1 || window.strides[axis] < 1 || window.dilations[axis] < 1)
       throw std::invalid_argument("convolve: kernel, strides and dilations must be 1 or more");

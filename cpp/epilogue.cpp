@@ -267,6 +267,19 @@ void Contribution::write(double* to, int row) const {
   }
 }
 
+void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
+                const Epilogue& epilogue) {
+  const std::string name = step;
+  if (source.samples != epilogue.maps)
+    throw std::invalid_argument(name + ": " + std::to_string(source.samples) + " samples, but " +
+                                std::to_string(epilogue.maps) + " are wanted");
+  if (source.channels != source_channels || epilogue.channels != target_channels)
+    throw std::invalid_argument(name + ": weights from " + std::to_string(source_channels) + " to " +
+                                std::to_string(target_channels) + " channels, but maps with " +
+                                std::to_string(source.channels) + " and " + std::to_string(epilogue.channels));
+  if (epilogue.writes_to(source)) throw std::invalid_argument(name + ": one tensor cannot be both source and target");
+}
+
 Step take_up(const std::vector<Tensor>& terms_, std::shared_ptr<Epilogue> epilogue_) {
   require(!terms_.empty(), "a sum of nothing");
   std::vector<Tensor> terms;

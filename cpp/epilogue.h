@@ -46,7 +46,7 @@ class Epilogue {
   virtual void take(const Stretch& stretch) = 0;
   // Whether it writes to memory of the tensor, which then cannot be what the map is computed from.
   virtual bool writes_to(const Tensor& tensor) const = 0;
-  int blocks() const { return (channels + kBlock - 1) / kBlock; }
+  int blocks() const { return blocks_of(channels); }
 
  protected:
   Epilogue(int maps, int channels, Size3 size, int row_step);
@@ -132,6 +132,11 @@ class Contribution : public Epilogue, public Figures {
   bool accumulate_;
   std::vector<double> rows_;
 };
+
+// What every linear map asks of its maps: as many samples and channels as its weights take from one to the other, and
+// memory that is not shared. std::invalid_argument if not; `step` names the map in the message.
+void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
+                const Epilogue& epilogue);
 
 // A step that takes up the sum of some tensors.
 Step take_up(const std::vector<Tensor>& terms, std::shared_ptr<Epilogue> epilogue);

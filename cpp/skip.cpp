@@ -15,10 +15,6 @@ namespace {
 
 enum Drawer { kSums = 11 };
 
-int quotient_up(int a, int b) { return (a + b - 1) / b; }
-
-int blocks_of(int channels) { return quotient_up(channels, kBlock); }
-
 int widest_panel(int side) { return side == 1 ? 2 * kernels().skip_panel : kernels().skip_panel; }
 
 // How the work is cut into tasks: a panel of output blocks, a strip of rows, a sample. Depends on the shapes alone.
@@ -127,11 +123,7 @@ class Skip {
 };
 
 void check(const SkipWeights& weights, const Window& window, const Tensor& source, const Epilogue& epilogue) {
-  if (source.channels != weights.source_channels || epilogue.channels != weights.target_channels ||
-      source.samples != epilogue.maps)
-    throw std::invalid_argument("skip: weights from " + std::to_string(weights.source_channels) + " to " +
-                                std::to_string(weights.target_channels) + " channels, but maps with " +
-                                std::to_string(source.channels) + " and " + std::to_string(epilogue.channels));
+  check_maps("skip", weights.source_channels, weights.target_channels, source, epilogue);
   bool fits = window.kernel == Size3{1, weights.side, weights.side} && window.strides[0] == 1 &&
               window.before[0] == 0 && source.size[0] == 1 && epilogue.size[0] == 1 && epilogue.row_step >= 1;
   for (int axis = 1; axis < 3; ++axis) {
@@ -225,7 +217,6 @@ std::int64_t SkipWeights::offset(int panel, int group, int kernel_row) const {
 BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
                std::shared_ptr<Epilogue> epilogue) {
   check(*weights, window, source, *epilogue);
-  if (epilogue->writes_to(source)) throw std::invalid_argument("skip: one tensor cannot be both source and target");
   const auto step = std::make_shared<const Skip>(std::move(weights), window, source, std::move(epilogue));
   return {source.samples, [step](int threads, int first, int count) { step->run(threads, first, count); }};
 }

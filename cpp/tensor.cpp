@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
-#include <limits>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -11,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/kernels.h"
 #include "parallel.h"
 
 namespace lrpfast {
@@ -84,7 +82,7 @@ Tensor::Tensor(Pool& pool, int samples_, int channels_, Size3 size_, Size3 befor
     floats *= static_cast<double>(size[axis]) + before[axis] + after[axis];
   }
   if (!valid || floats > 1e12) throw std::invalid_argument("tensor with an impossible size");
-  blocks = (channels + kBlock - 1) / kBlock;
+  blocks = blocks_of(channels);
   row_stride = static_cast<std::int64_t>(before[2] + size[2] + after[2]) * kBlock;
   plane_stride = row_stride * (before[1] + size[1] + after[1]);
   block_stride = plane_stride * (before[0] + size[0] + after[0]);
@@ -99,7 +97,7 @@ Tensor Tensor::channels_from(int first, int count) const {
     throw std::invalid_argument("channels that are not there, or begin within a block");
   Tensor view = *this;
   view.channels = count;
-  view.blocks = (count + kBlock - 1) / kBlock;
+  view.blocks = blocks_of(count);
   view.origin_ += first / kBlock * block_stride;
   return view;
 }

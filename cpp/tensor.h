@@ -7,11 +7,17 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/kernels.h"
 #include "program.h"
 
 namespace lrpfast {
 
 using Size3 = std::array<int, 3>;  // plane, row, column
+
+inline int quotient_up(int a, int b) { return (a + b - 1) / b; }
+
+// Blocks that hold so many channels.
+inline int blocks_of(int channels) { return quotient_up(channels, kBlock); }
 
 // Hands out aligned memory and takes it back for later requests: fresh pages cost more than the arithmetic on them. May
 // be used from many threads.

@@ -6,11 +6,6 @@
 #include "dispatch.h"
 
 namespace lrpfast {
-namespace {
-
-int blocks_of(int channels) { return (channels + kBlock - 1) / kBlock; }
-
-}  // namespace
 
 PackedWeights::PackedWeights(const float* weights, int outputs, int inputs_per_group, int taps_, int groups,
                              bool adjoint_)

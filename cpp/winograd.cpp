@@ -29,8 +29,6 @@ std::size_t power_of_two(std::int64_t floats) {
   return power;
 }
 
-int blocks_of(int channels) { return (channels + kBlock - 1) / kBlock; }
-
 // Three taps to the six points 0, a, -a, b, -b and infinity; the same a and b as in kernels/winograd.cpp.
 void to_points(const double* taps, int stride, double* points, int point_stride) {
   constexpr double a = 0.625, b = 1.5, scale_a = 2 * a * a * (a * a - b * b), scale_b = 2 * b * b * (b * b - a * a);
@@ -101,8 +99,6 @@ class Run {
   const long strips_;     // of a sample
   const long first_strip_, past_strip_;  // of the samples that are wanted
 };
-
-int quotient_up(int a, int b) { return (a + b - 1) / b; }
 
 Run::Run(const WinogradWeights& weights, const std::array<int, 2>& before, const Tensor& source, Epilogue& epilogue,
          int threads, int first, int count)
@@ -256,11 +252,7 @@ void Run::point_by_point(const Chunk& chunk) const {
 
 void check(const WinogradWeights& weights, const std::array<int, 2>& before, const Tensor& source,
            const Epilogue& epilogue) {
-  if (source.channels != weights.source_channels || epilogue.channels != weights.target_channels ||
-      source.samples != epilogue.maps)
-    throw std::invalid_argument("winograd: weights from " + std::to_string(weights.source_channels) + " to " +
-                                std::to_string(weights.target_channels) + " channels, but maps with " +
-                                std::to_string(source.channels) + " and " + std::to_string(epilogue.channels));
+  check_maps("winograd", weights.source_channels, weights.target_channels, source, epilogue);
   bool fits = source.size[0] == 1 && epilogue.size[0] == 1 && epilogue.row_step >= 1;
   for (int axis = 0; axis < 2; ++axis)
     fits = fits && before[axis] >= 0 && before[axis] <= 2 && epilogue.size[axis + 1] >= 1 &&
@@ -306,7 +298,6 @@ WinogradWeights::WinogradWeights(const float* weights, int outputs, int inputs, 
 BatchStep winograd(std::shared_ptr<const WinogradWeights> weights, const std::array<int, 2>& before,
                    const Tensor& source, std::shared_ptr<Epilogue> epilogue) {
   check(*weights, before, source, *epilogue);
-  if (epilogue->writes_to(source)) throw std::invalid_argument("winograd: one tensor cannot be both source and target");
   return {source.samples, [weights = std::move(weights), before, source = source.borrowed(),
                            epilogue = std::move(epilogue)](int threads, int first, int count) {
             Run(*weights, before, source, *epilogue, threads, first, count).run();
