@@ -7,7 +7,7 @@
 
 #include "dispatch.h"
 #include "epilogue.h"
-#include "parallel.h"
+#include "parts.h"
 
 namespace lrpfast {
 namespace {
@@ -19,44 +19,15 @@ void check(const Tensor& operand, const Tensor& result) {
     throw std::invalid_argument("elementwise step on maps that do not fit each other");
 }
 
-// Some rows of one block of one sample of the result, short enough to stay in the cache, and for sums in float.
-struct Part {
-  std::int64_t sample, block;
-  int plane, first;
-  Area area;
-
-  In in(const Tensor* operand, const Tensor& result) const {
-    if (operand == nullptr) return {nullptr, 0};
-    const std::int64_t n = sample / (result.samples / operand->samples);
-    return {operand->row(n, block, plane, first), static_cast<long>(operand->row_stride)};
-  }
-  Out out(const Tensor& result) const {
-    return {result.row(sample, block, plane, first), static_cast<long>(result.row_stride)};
-  }
-};
-
-int rows_of_part(const Tensor& result) { return std::clamp(256 / result.size[2], 1, result.size[1]); }
-
-long parts_of_plane(const Tensor& result) {
-  const int rows = rows_of_part(result);
-  return (result.size[1] + rows - 1) / rows;
+// The rows of an operand that meet a part of the result; null if there is none.
+In in_of(const Part& part, const Tensor* operand, const Tensor& result) {
+  if (operand == nullptr) return {nullptr, 0};
+  const std::int64_t n = part.sample / (result.samples / operand->samples);
+  return rows_of<In>(*operand, n, part.block, part.plane, part.first);
 }
 
-long parts_of(const Tensor& result) {
-  return static_cast<long>(result.samples) * result.blocks * result.size[0] * parts_of_plane(result);
-}
-
-// Calls f(part, index) for every part of the result, in parallel; as many for each sample.
-template <class F>
-void for_parts(const Tensor& result, int operands, int threads, const F& f) {
-  const int rows = rows_of_part(result);
-  const long chunks = parts_of_plane(result);
-  parallel_for(threads, parts_of(result), operands * result.vectors(), [&](long index) {
-    const long plane = index / chunks, map = plane / result.size[0];
-    const int first = static_cast<int>(index % chunks) * rows;
-    const Area area{std::min(rows, result.size[1] - first), static_cast<long>(result.size[2]) * kBlock};
-    f(Part{map / result.blocks, map % result.blocks, static_cast<int>(plane % result.size[0]), first, area}, index);
-  });
+Out out_of(const Part& part, const Tensor& result) {
+  return rows_of<Out>(result, part.sample, part.block, part.plane, part.first);
 }
 
 std::optional<Tensor> borrowed(const Tensor* tensor) {
@@ -66,14 +37,6 @@ std::optional<Tensor> borrowed(const Tensor* tensor) {
 
 const Tensor* address(const std::optional<Tensor>& tensor) { return tensor ? &*tensor : nullptr; }
 
-// Totals of `columns` figures over the parts of each sample.
-void total(const std::vector<double>& parts, int samples, int columns, double* to, int row) {
-  const std::size_t each = parts.size() / samples;
-  for (int n = 0; n < samples; ++n) std::fill_n(to + static_cast<std::ptrdiff_t>(n) * row, columns, 0.0);
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    to[static_cast<std::ptrdiff_t>(i / each) * row + static_cast<std::ptrdiff_t>(i % columns)] += parts[i];
-}
-
 }  // namespace
 
 Step activation_relevance(ActivationRule rule, const FunctionParameters& function, const Tensor& x, const Tensor* slope,
@@ -82,9 +45,9 @@ Step activation_relevance(ActivationRule rule, const FunctionParameters& functio
   check(r, out);
   if (slope) check(*slope, out);
   return Step([=, x = x.borrowed(), slope = borrowed(slope), r = r.borrowed(), out = out.borrowed()](int threads) {
-    for_parts(out, 3, threads, [&](const Part& part, long) {
-      kernels().activation_relevance(rule, function, part.in(&x, out), part.in(address(slope), out), part.in(&r, out),
-                                     part.out(out), part.area);
+    for_parts(out, 1, 3, threads, [&](const Part& part, long) {
+      kernels().activation_relevance(rule, function, in_of(part, &x, out), in_of(part, address(slope), out),
+                                     in_of(part, &r, out), out_of(part, out), part.area);
     });
   });
 }
@@ -92,8 +55,8 @@ Step activation_relevance(ActivationRule rule, const FunctionParameters& functio
 Step part(float positive, float negative, const Tensor& x, const Tensor& y) {
   check(x, y);
   return Step([=, x = x.borrowed(), y = y.borrowed()](int threads) {
-    for_parts(y, 2, threads, [&](const Part& part, long) {
-      kernels().part(positive, negative, part.in(&x, y), part.out(y), part.area);
+    for_parts(y, 1, 2, threads, [&](const Part& part, long) {
+      kernels().part(positive, negative, in_of(part, &x, y), out_of(part, y), part.area);
     });
   });
 }
@@ -103,8 +66,9 @@ Step affine(const Tensor& x, const Tensor* scale, const Tensor* shift, const Ten
   if (scale) check(*scale, y);
   if (shift) check(*shift, y);
   return Step([x = x.borrowed(), scale = borrowed(scale), shift = borrowed(shift), y = y.borrowed()](int threads) {
-    for_parts(y, 3, threads, [&](const Part& part, long) {
-      kernels().affine(part.in(&x, y), part.in(address(scale), y), part.in(address(shift), y), part.out(y), part.area);
+    for_parts(y, 1, 3, threads, [&](const Part& part, long) {
+      kernels().affine(in_of(part, &x, y), in_of(part, address(scale), y), in_of(part, address(shift), y),
+                       out_of(part, y), part.area);
     });
   });
 }
@@ -113,8 +77,8 @@ Step add(const Tensor& x, const Tensor& y, const Tensor& out) {
   check(x, out);
   check(y, out);
   return Step([x = x.borrowed(), y = y.borrowed(), out = out.borrowed()](int threads) {
-    for_parts(out, 3, threads, [&](const Part& part, long) {
-      kernels().add(part.in(&x, out), part.in(&y, out), part.out(out), part.area);
+    for_parts(out, 1, 3, threads, [&](const Part& part, long) {
+      kernels().add(in_of(part, &x, out), in_of(part, &y, out), out_of(part, out), part.area);
     });
   });
 }
@@ -123,9 +87,9 @@ Step sum_channels(const Tensor& x, const Tensor& y) {
   if (x.size != y.size || x.samples != y.samples || y.channels != 1)
     throw std::invalid_argument("sum_channels: the result must have one channel, and the size of the map");
   return Step([x = x.borrowed(), y = y.borrowed()](int threads) {
-    for_parts(y, x.blocks, threads, [&](const Part& part, long) {
-      const In in{x.row(part.sample, 0, part.plane, part.first), static_cast<long>(x.row_stride)};
-      kernels().sum_channels(in, static_cast<long>(x.block_stride), x.blocks, part.out(y), part.area);
+    for_parts(y, 1, x.blocks, threads, [&](const Part& part, long) {
+      const In whole = rows_of<In>(x, part.sample, 0, part.plane, part.first);
+      kernels().sum_channels(whole, static_cast<long>(x.block_stride), x.blocks, out_of(part, y), part.area);
     });
   });
 }
@@ -133,11 +97,11 @@ Step sum_channels(const Tensor& x, const Tensor& y) {
 Sum::Sum(const Tensor& x) : x_(x.borrowed()), parts_(parts_of(x)) {}
 
 void Sum::run(int threads) {
-  for_parts(x_, 1, threads,
-            [&](const Part& part, long index) { parts_[index] = kernels().sum(part.in(&x_, x_), part.area); });
+  for_parts(x_, 1, 1, threads,
+            [&](const Part& part, long index) { parts_[index] = kernels().sum(in_of(part, &x_, x_), part.area); });
 }
 
-void Sum::write(double* to, int row) const { total(parts_, samples(), columns(), to, row); }
+void Sum::write(double* to, int row) const { add_up(parts_, samples(), columns(), to, row); }
 
 ShareOut::ShareOut(const Tensor& r, const Tensor& z, float share, float stabilizer, const std::vector<Branch>& branches)
     : r_(r.borrowed()), z_(z.borrowed()), share_(share), stabilizer_(stabilizer) {
@@ -153,11 +117,11 @@ ShareOut::ShareOut(const Tensor& r, const Tensor& z, float share, float stabiliz
 
 void ShareOut::run(int threads) {
   const int figures = columns();
-  for_parts(r_, 2 + 2 * static_cast<int>(branches_.size()), threads, [&](const Part& part, long index) {
+  for_parts(r_, 1, 2 + 2 * static_cast<int>(branches_.size()), threads, [&](const Part& part, long index) {
     float* memory = scratch(kQuotients, part.area.rows * part.area.floats);
     QuotientTask task{};
-    task.r = part.in(&r_, r_);
-    task.values = part.in(&z_, r_);
+    task.r = in_of(part, &r_, r_);
+    task.values = in_of(part, &z_, r_);
     task.share = share_;
     task.stabilizer = stabilizer_;
     task.s = {memory, part.area.floats};
@@ -170,14 +134,14 @@ void ShareOut::run(int threads) {
     for (std::size_t b = 0; b < branches_.size(); ++b)
       found[3 + b] = kernels().contribute({1,
                                            1,
-                                           part.in(&branches_[b].a, r_),
+                                           in_of(part, &branches_[b].a, r_),
                                            {memory, part.area.floats},
                                            branches_[b].accumulate,
-                                           part.out(branches_[b].out)},
+                                           out_of(part, branches_[b].out)},
                                           part.area);
   });
 }
 
-void ShareOut::write(double* to, int row) const { total(parts_, samples(), columns(), to, row); }
+void ShareOut::write(double* to, int row) const { add_up(parts_, samples(), columns(), to, row); }
 
 }  // namespace lrpfast

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "dispatch.h"
-#include "parallel.h"
+#include "parts.h"
 
 namespace lrpfast {
 namespace {
@@ -16,11 +16,11 @@ namespace {
 enum Drawer { kActivated, kUnpooled, kSum = 3 };
 
 In rows(const Tensor& tensor, std::int64_t sample, int block, const Stretch& stretch) {
-  return {tensor.row(sample, block, stretch.plane, stretch.first_row), static_cast<long>(tensor.row_stride)};
+  return rows_of<In>(tensor, sample, block, stretch.plane, stretch.first_row);
 }
 
 Out rows_out(const Tensor& tensor, std::int64_t sample, int block, const Stretch& stretch) {
-  return {tensor.row(sample, block, stretch.plane, stretch.first_row), static_cast<long>(tensor.row_stride)};
+  return rows_of<Out>(tensor, sample, block, stretch.plane, stretch.first_row);
 }
 
 In rows(const std::optional<Tensor>& tensor, std::int64_t sample, int block, const Stretch& stretch) {
@@ -258,14 +258,7 @@ void Contribution::take(const Stretch& stretch) {
 
 bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(tensor); }
 
-void Contribution::write(double* to, int row) const {
-  const std::size_t each = rows_.size() / maps;
-  for (int n = 0; n < maps; ++n) {
-    double& total = to[static_cast<std::ptrdiff_t>(n) * row];
-    total = 0;
-    for (std::size_t i = n * each; i < (n + 1) * each; ++i) total += rows_[i];
-  }
-}
+void Contribution::write(double* to, int row) const { add_up(rows_, maps, 1, to, row); }
 
 void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
                 const Epilogue& epilogue) {
@@ -289,32 +282,19 @@ Step take_up(const std::vector<Tensor>& terms_, std::shared_ptr<Epilogue> epilog
     terms.push_back(term.borrowed());
   }
   return Step([terms = std::move(terms), epilogue = std::move(epilogue_)](int threads) {
-    const Tensor& one = terms[0];
-    const int step = epilogue->row_step, height = one.size[1];
-    const int length = std::max(1, 256 / one.size[2] / step) * step;  // short enough for sums in float
-    const int lengths = (height + length - 1) / length;
-    const long chunks = static_cast<long>(one.size[0]) * lengths;
-    const double work = (1 + static_cast<double>(terms.size())) * one.vectors();
-    parallel_for(threads, one.samples * one.blocks * chunks, work, [&](long task) {
-      const long map = task / chunks;
-      const int first = static_cast<int>(task % lengths) * length;
-      Stretch stretch{map / one.blocks,
-                      static_cast<int>(map % one.blocks),
-                      static_cast<int>(task % chunks / lengths),
-                      first,
-                      std::min(length, height - first),
-                      nullptr,
-                      0};
-      const Area area{stretch.rows, static_cast<long>(one.size[2]) * kBlock};
-      In sum = rows(one, stretch.sample, stretch.block, stretch);
+    const int operands = 1 + static_cast<int>(terms.size());
+    for_parts(terms[0], epilogue->row_step, operands, threads, [&](const Part& part, long) {
+      const auto of_part = [&](const Tensor& term) {
+        return rows_of<In>(term, part.sample, part.block, part.plane, part.first);
+      };
+      In sum = of_part(terms[0]);
       for (std::size_t i = 1; i < terms.size(); ++i) {
-        const Out total{scratch(kSum, area.rows * area.floats), area.floats};
-        kernels().add(sum, rows(terms[i], stretch.sample, stretch.block, stretch), total, area);
+        const Out total{scratch(kSum, part.area.rows * part.area.floats), part.area.floats};
+        kernels().add(sum, of_part(terms[i]), total, part.area);
         sum = {total.at, total.row};
       }
-      stretch.values = sum.at;
-      stretch.row = sum.row;
-      epilogue->take(stretch);
+      epilogue->take(
+          {part.sample, static_cast<int>(part.block), part.plane, part.first, part.area.rows, sum.at, sum.row});
     });
   });
 }
