@@ -168,7 +168,7 @@ class Convolution {
     for (const Phase& phase : phases_) taps += static_cast<double>(phase.taps.size()) / phases;
     const double pixels = static_cast<double>(epilogue_->size[0]) * epilogue_->size[1] * epilogue_->size[2];
     const double passes = static_cast<double>(weights_->floats()) / kBlock / weights_->taps;
-    return passes * taps * pixels * samples;
+    return (passes * taps + kPassing * epilogue_->blocks()) * pixels * samples;
   }
 
   // One of the tasks for samples [first_sample, first_sample + count).

@@ -37,9 +37,12 @@ class FlushToZero {
 #endif
 };
 
-// Below this much work (multiply-adds or loads of 16 floats) for each of them, threads cost more than they save: about
-// ten microseconds, and far more where the cores are busy with something else.
+// Below this much work (multiply-adds of 16 floats) for each of them, threads cost more than they save: some
+// microseconds, and far more where the cores are busy with something else.
 constexpr double kWorkPerThread = 32768;
+
+// What it costs in such multiply-adds when 16 floats pass by for a few operations: they mostly wait for memory.
+constexpr double kPassing = 16;
 
 // Calls task(i) for i in [0, count). Tasks must not depend on each other, so the result is the same for any number of
 // threads; 0 threads means as many as OpenMP would take. `work` is that of all tasks together.

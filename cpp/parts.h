@@ -37,7 +37,7 @@ template <class F>
 void for_parts(const Tensor& tensor, int step, int operands, int threads, const F& f) {
   const int rows = rows_of_part(tensor, step);
   const long of_plane = quotient_up(tensor.size[1], rows);
-  parallel_for(threads, parts_of(tensor, step), operands * tensor.vectors(), [&](long index) {
+  parallel_for(threads, parts_of(tensor, step), kPassing * operands * tensor.vectors(), [&](long index) {
     const long plane = index / of_plane, map = plane / tensor.size[0];
     const int first = static_cast<int>(index % of_plane) * rows;
     const Area area{std::min(rows, tensor.size[1] - first), static_cast<long>(tensor.size[2]) * kBlock};

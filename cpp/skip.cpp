@@ -147,7 +147,7 @@ std::vector<char> sparse_samples(const Tensor& source, double threshold, int thr
   const int step = std::max(1, source.size[1] / kRows);
   const long rows = static_cast<long>(source.size[0]) * source.size[1];
   std::vector<long> found(static_cast<std::size_t>(count) * source.blocks), seen(found.size());
-  parallel_for(threads, static_cast<long>(found.size()), source.vectors() / step, [&](long map) {
+  parallel_for(threads, static_cast<long>(found.size()), kPassing * source.vectors() / step, [&](long map) {
     const int block = static_cast<int>(map % source.blocks);
     const int lanes = std::min(kBlock, source.channels - block * kBlock);
     // Each block begins at a row of its own: where a pool favours one row of its windows, neither is missed.

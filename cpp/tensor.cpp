@@ -138,7 +138,7 @@ void Tensor::clear_halo() const {
 }
 
 void Tensor::load(const float* from, const std::array<std::int64_t, 5>& strides, int threads) {
-  parallel_for(threads, static_cast<long>(samples) * blocks, vectors(), [&](long map) {
+  parallel_for(threads, static_cast<long>(samples) * blocks, kPassing * vectors(), [&](long map) {
     const std::int64_t n = map / blocks, b = map % blocks;
     const int lanes = std::min<int>(kBlock, channels - static_cast<int>(b) * kBlock);
     for (int d = 0; d < size[0]; ++d)
@@ -152,7 +152,7 @@ void Tensor::load(const float* from, const std::array<std::int64_t, 5>& strides,
 }
 
 void Tensor::store(float* to, int threads) const {
-  parallel_for(threads, static_cast<long>(samples) * blocks, vectors(), [&](long map) {
+  parallel_for(threads, static_cast<long>(samples) * blocks, kPassing * vectors(), [&](long map) {
     const std::int64_t n = map / blocks, b = map % blocks;
     const int lanes = std::min<int>(kBlock, channels - static_cast<int>(b) * kBlock);
     for (int c = 0; c < lanes; ++c) {
@@ -172,7 +172,7 @@ Step clear_halo(const Tensor& target) {
 
 Step fill(const Tensor& target, float value) {
   return Step([target = target.borrowed(), value](int threads) {
-    parallel_for(threads, static_cast<long>(target.samples) * target.blocks, target.vectors(), [&](long map) {
+    parallel_for(threads, static_cast<long>(target.samples) * target.blocks, kPassing * target.vectors(), [&](long map) {
       for (int d = 0; d < target.size[0]; ++d)
         for (int h = 0; h < target.size[1]; ++h)
           std::fill_n(target.row(map / target.blocks, map % target.blocks, d, h), target.size[2] * kBlock, value);
@@ -214,7 +214,7 @@ namespace {
 
 void copy(const Tensor& source, int from, const Tensor& target, int to, int count, int threads) {
   const int first = to / kBlock, last = (to + count - 1) / kBlock;
-  const double work = target.vectors() * (last - first + 1) / target.blocks;
+  const double work = kPassing * target.vectors() * (last - first + 1) / target.blocks;
   parallel_for(threads, static_cast<long>(target.samples) * (last - first + 1), work, [&](long map) {
     const std::int64_t n = map / (last - first + 1);
     const int block = first + static_cast<int>(map % (last - first + 1));
