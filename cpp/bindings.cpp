@@ -157,6 +157,7 @@ py::array_t<double> read_all(const Program& program) {
 
 using PoolOf = std::tuple<Window, Tensor>;                 // windows and winners
 using PoolTo = std::tuple<Window, Tensor, Tensor, float>;  // windows, values and winners
+using Mix = std::vector<std::pair<float, float>>;          // of own, of values
 using BranchOf = std::tuple<Tensor, Tensor, bool>;         // a, out, accumulate
 
 std::shared_ptr<Activation> make_activation(int samples, int channels, Size3 size, FunctionParameters function,
@@ -170,17 +171,22 @@ std::shared_ptr<Activation> make_activation(int samples, int channels, Size3 siz
 
 std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const Tensor& s,
                                         const std::vector<std::pair<Gate, float>>& groups, float stabilizer,
-                                        const std::optional<Floats>& bias, bool bias_within,
+                                        const std::optional<Floats>& bias, const std::optional<Floats>& within,
                                         std::optional<Tensor> constant, std::optional<Tensor> own,
-                                        const std::optional<PoolOf>& pool) {
+                                        const std::optional<PoolOf>& pool, const std::optional<Mix>& mix) {
   if (samples < 1) throw std::invalid_argument("quotient: no samples");
-  Quotient::Terms terms{r, s, {}, {}, stabilizer, lanes_of(bias), bias_within, std::move(constant), std::move(own)};
+  Quotient::Terms terms{
+      r,   s, {}, {}, stabilizer, lanes_of(bias), lanes_of(within), std::move(constant), std::move(own), mix.has_value()};
   if (pool) terms.pool = SidePool{std::get<0>(*pool), std::get<1>(*pool)};
   for (const auto& [gate, share] : groups) terms.groups.push_back({gate, share});
+  if (mix && mix->size() != groups.size()) throw std::invalid_argument("quotient: a mix for each group, or none");
+  for (std::size_t g = 0; mix && g < mix->size(); ++g)
+    std::tie(terms.groups[g].of_own, terms.groups[g].of_values) = (*mix)[g];
   return std::make_shared<Quotient>(samples, std::move(terms));
 }
 
 void bind_types(py::module_& m) {
+  m.attr("NARROW") = kNarrow;
   py::class_<Pool>(m, "Pool").def(py::init<>()).def_property_readonly("bytes", &Pool::bytes);
   py::class_<Tensor>(m, "Tensor")
       .def(py::init(&make_tensor), "pool"_a, "samples"_a, "channels"_a, "size"_a, "before"_a = Size3{},
@@ -195,6 +201,7 @@ void bind_types(py::module_& m) {
   py::class_<Window>(m, "Window").def(py::init(&make_window), "kernel"_a, "strides"_a, "dilations"_a, "before"_a);
   py::class_<PackedWeights, std::shared_ptr<PackedWeights>>(m, "PackedWeights")
       .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a)
+      .def_property_readonly("in_order", &PackedWeights::in_order)
       .def_property_readonly("bytes", [](const PackedWeights& w) { return w.floats() * sizeof(float); });
   py::class_<WinogradWeights, std::shared_ptr<WinogradWeights>>(m, "WinogradWeights")
       .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a)
@@ -251,7 +258,8 @@ void bind_epilogues(py::module_& m) {
            "slope"_a = py::none(), "y"_a = py::none(), "pool"_a = py::none());
   py::class_<Quotient, Epilogue, Figures, std::shared_ptr<Quotient>>(m, "Quotient")
       .def(py::init(&make_quotient), "samples"_a, "r"_a, "s"_a, "groups"_a, "stabilizer"_a, "bias"_a = py::none(),
-           "bias_within"_a = false, "constant"_a = py::none(), "own"_a = py::none(), "pool"_a = py::none());
+           "within"_a = py::none(), "constant"_a = py::none(), "own"_a = py::none(), "pool"_a = py::none(),
+           "mix"_a = py::none());
   py::class_<Contribution, Epilogue, Figures, std::shared_ptr<Contribution>>(m, "Contribution")
       .def(py::init<float, float, Tensor, Tensor, bool>(), "positive"_a, "negative"_a, "a"_a, "out"_a, "accumulate"_a);
 }

@@ -134,7 +134,7 @@ struct Division {
     planes = epilogue.size[0];
     const long of_sample = static_cast<long>(planes) * height * width;
     samples_together = chunks * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
-    panels = dense ? static_cast<int>(weights.panels.size()) : epilogue.blocks();
+    panels = dense ? static_cast<int>(weights.panels.size()) : weights.form == Form::narrow ? 1 : epilogue.blocks();
     panels_first = weights.floats() <= kCachedFloats;
   }
   long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks; }
@@ -183,7 +183,9 @@ class Convolution {
     const long map = static_cast<long>(rows) * epilogue_->size[2] * kBlock;
     const bool dense = weights_->form == Form::dense;
     const int first_block = dense ? weights_->panels[panel].first_output_block : panel;
-    const int blocks = dense ? weights_->panels[panel].output_blocks : 1;
+    const int blocks = dense                            ? weights_->panels[panel].output_blocks
+                       : weights_->form == Form::narrow ? epilogue_->blocks()
+                                                        : 1;
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
       if (plane % phases_[p].step[0] != phases_[p].first[0]) continue;
@@ -222,11 +224,27 @@ class Convolution {
     const int tap_count = static_cast<int>(phase.taps.size());
     const long *in = pixels.in.data(), *out = pixels.out.data();
     switch (weights_->form) {
-      case Form::narrow:
-        kernels().narrow({source_.at(0, 0) + begin, static_cast<long>(source_.block_stride), source_.blocks, taps,
-                          tap_count, weights_->taps, weights_->data(), weights_->target_channels, values, in, out,
-                          count});
+      case Form::narrow: {
+        NarrowTask task{source_.at(0, 0) + begin,
+                        static_cast<long>(source_.block_stride),
+                        source_.blocks,
+                        taps,
+                        tap_count,
+                        weights_->taps,
+                        weights_->data(),
+                        static_cast<int>(weights_->targets.size()),
+                        {},
+                        values,
+                        block,
+                        epilogue_->blocks(),
+                        in,
+                        out,
+                        count};
+        for (int t = 0; t < task.targets; ++t)
+          task.target[t] = weights_->targets[t] / kBlock * block + weights_->targets[t] % kBlock;
+        kernels().narrow(task);
         return;
+      }
       case Form::depthwise: {
         const float* of_block = weights_->data() + static_cast<std::int64_t>(panel) * weights_->taps * kBlock;
         kernels().depthwise({source_.at(0, panel) + begin, taps, tap_count, of_block, values, in, out, count});
@@ -263,7 +281,7 @@ BatchStep convolve(std::shared_ptr<const PackedWeights> weights, const Window& w
   if (taps != weights->taps)
     throw std::invalid_argument("convolve: a window of " + std::to_string(taps) + " taps, but weights of " +
                                 std::to_string(weights->taps));
-  check_maps("convolve", weights->source_channels, weights->target_channels, source, *epilogue);
+  check_maps("convolve", weights->source_channels, weights->target_channels, source, *epilogue, weights->in_order());
   for (int axis = 0; axis < 3; ++axis)
     if (window.kernel[axis] < 1 || window.strides[axis] < 1 || window.dilations[axis] < 1)
       throw std::invalid_argument("convolve: kernel, strides and dilations must be 1 or more");

@@ -123,6 +123,7 @@ void ShareOut::run(int threads) {
     task.r = in_of(part, &r_, r_);
     task.values = in_of(part, &z_, r_);
     task.share = share_;
+    task.of_values = 1;
     task.stabilizer = stabilizer_;
     task.s = {memory, part.area.floats};
     QuotientSums sums{};

@@ -150,18 +150,21 @@ void Activation::pool_rows(const Stretch& stretch, In y) const {
 }
 
 Quotient::Quotient(int maps_, Terms terms)
-    : Epilogue(maps_, terms.s.channels, terms.s.size, terms.pool ? terms.pool->window.strides[1] : 1),
+    : Epilogue(maps_, (terms.shared ? terms.r : terms.s).channels, terms.s.size,
+               terms.pool ? terms.pool->window.strides[1] : 1),
       terms_(std::move(terms)),
       explanations_(terms_.s.samples / maps_) {
   const Tensor &r = terms_.r, &s = terms_.s;
   const int stacked = static_cast<int>(terms_.groups.size());
   require(stacked > 0 && s.blocks == stacked * r.blocks && (stacked == 1 ? s.channels == r.channels : true), "r");
   require(s.samples % maps == 0 && r.samples == s.samples, "the number of explanations");
-  require(terms_.bias.empty() || terms_.bias.size() == static_cast<std::size_t>(s.blocks) * kBlock, "bias");
+  for (const Lanes* lanes : {&terms_.bias, &terms_.within})
+    require(lanes->empty() || lanes->size() == static_cast<std::size_t>(s.blocks) * kBlock, "bias");
   if (terms_.constant)
     require(terms_.constant->samples == 1 && terms_.constant->blocks == s.blocks && terms_.constant->size == size,
             "constant");
-  for (const Group& group : terms_.groups) require(group.gate == Gate::open || terms_.own, "a gate without own values");
+  for (const Group& group : terms_.groups)
+    require((group.gate == Gate::open && group.of_own == 0) || terms_.own, "a group that asks for own values");
   if (terms_.own)
     require(terms_.own->samples == maps && terms_.own->channels == r.channels && terms_.own->size == size, "own");
   if (terms_.pool) {
@@ -179,21 +182,33 @@ Quotient::Quotient(int maps_, Terms terms)
 }
 
 void Quotient::take(const Stretch& stretch) {
-  const int r_block = stretch.block % terms_.r.blocks;
-  const Group& group = terms_.groups[stretch.block / terms_.r.blocks];
+  if (terms_.shared)
+    for (int group = 0; group < static_cast<int>(terms_.groups.size()); ++group) take(stretch, group);
+  else
+    take(stretch, stretch.block / terms_.r.blocks);
+}
+
+void Quotient::take(const Stretch& stretch, int number) {
+  const Group& group = terms_.groups[number];
+  const int r_block = stretch.block % terms_.r.blocks, block = number * terms_.r.blocks + r_block;
+  const auto lanes = [block](const Lanes& all) {
+    return all.empty() ? nullptr : all.data() + static_cast<std::size_t>(block) * kBlock;
+  };
   const Area whole = area(stretch);
   QuotientTask task{};
   task.values = {stretch.values, stretch.row};
-  task.constant = rows(terms_.constant, 0, stretch.block, stretch);
+  task.constant = rows(terms_.constant, 0, block, stretch);
   task.own = rows(terms_.own, stretch.sample, r_block, stretch);
-  task.bias = terms_.bias.empty() ? nullptr : terms_.bias.data() + static_cast<std::size_t>(stretch.block) * kBlock;
-  task.bias_within = terms_.bias_within;
+  task.bias = lanes(terms_.bias);
+  task.within = lanes(terms_.within);
   task.gate = group.gate;
   task.share = group.share;
+  task.of_own = group.of_own;
+  task.of_values = group.of_values;
   task.stabilizer = terms_.stabilizer;
   for (int t = 0; t < explanations_; ++t) {
     const std::int64_t n = stretch.sample * explanations_ + t;
-    task.s = rows_out(terms_.s, n, stretch.block, stretch);
+    task.s = rows_out(terms_.s, n, block, stretch);
     if (terms_.pool) {
       float* unpooled = scratch(kUnpooled, stretch.rows * whole.floats);
       std::fill_n(unpooled, stretch.rows * whole.floats, 0.0f);
@@ -209,7 +224,7 @@ void Quotient::take(const Stretch& stretch) {
     } else {
       task.r = rows(terms_.r, n, r_block, stretch);
     }
-    const std::size_t map = static_cast<std::size_t>(n) * terms_.s.blocks + stretch.block;
+    const std::size_t map = static_cast<std::size_t>(n) * terms_.s.blocks + block;
     QuotientSums* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
     std::fill_n(sums, stretch.rows, QuotientSums{});  // the last run's stretches may have been others
     kernels().quotient(task, *sums, whole);
@@ -232,28 +247,30 @@ void Quotient::write(double* to, int row) const {
 }
 
 Contribution::Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate)
-    : Epilogue(out.samples, out.channels, out.size, 1),
+    : Epilogue(out.samples, a.blocks > out.blocks ? a.channels : out.channels, out.size, 1),
       positive_(positive),
       negative_(negative),
       a_(a.borrowed()),
       out_(out.borrowed()),
       accumulate_(accumulate) {
-  require(a_.channels == channels && a_.size == size && maps % a_.samples == 0, "a");
+  require(a_.channels == channels && a_.blocks % out_.blocks == 0 && a_.size == size && maps % a_.samples == 0, "a");
   rows_.resize(static_cast<std::size_t>(maps) * out_.blocks * size[0] * size[1]);
 }
 
 void Contribution::take(const Stretch& stretch) {
   const std::int64_t n = stretch.sample;
+  const int block = stretch.block % out_.blocks;
+  const bool first = stretch.block == block;
   const ContributionTask task{positive_,
                               negative_,
                               rows(a_, n / (maps / a_.samples), stretch.block, stretch),
                               {stretch.values, stretch.row},
-                              accumulate_,
-                              rows_out(out_, n, stretch.block, stretch)};
-  const std::size_t map = static_cast<std::size_t>(n) * out_.blocks + stretch.block;
+                              accumulate_ || !first,
+                              rows_out(out_, n, block, stretch)};
+  const std::size_t map = static_cast<std::size_t>(n) * out_.blocks + block;
   double* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
-  std::fill_n(sums, stretch.rows, 0.0);  // the last run's stretches may have been others
-  *sums = kernels().contribute(task, area(stretch));
+  if (first) std::fill_n(sums, stretch.rows, 0.0);  // the last run's stretches may have been others
+  *sums += kernels().contribute(task, area(stretch));
 }
 
 bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(tensor); }
@@ -261,7 +278,7 @@ bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(
 void Contribution::write(double* to, int row) const { add_up(rows_, maps, 1, to, row); }
 
 void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
-                const Epilogue& epilogue) {
+                const Epilogue& epilogue, bool in_order) {
   const std::string name = step;
   if (source.samples != epilogue.maps)
     throw std::invalid_argument(name + ": " + std::to_string(source.samples) + " samples, but " +
@@ -271,10 +288,13 @@ void check_maps(const char* step, int source_channels, int target_channels, cons
                                 std::to_string(target_channels) + " channels, but maps with " +
                                 std::to_string(source.channels) + " and " + std::to_string(epilogue.channels));
   if (epilogue.writes_to(source)) throw std::invalid_argument(name + ": one tensor cannot be both source and target");
+  if (epilogue.in_order() && !in_order)
+    throw std::invalid_argument(name + ": stacked parts need weights for a few channels, whose blocks come in order");
 }
 
 Step take_up(const std::vector<Tensor>& terms_, std::shared_ptr<Epilogue> epilogue_) {
   require(!terms_.empty(), "a sum of nothing");
+  require(!epilogue_->in_order(), "a stack of parts, whose blocks would come in any order,");
   std::vector<Tensor> terms;
   for (const Tensor& term : terms_) {
     require(term.samples == epilogue_->maps && term.channels == epilogue_->channels && term.size == epilogue_->size,

@@ -46,6 +46,8 @@ class Epilogue {
   virtual void take(const Stretch& stretch) = 0;
   // Whether it writes to memory of the tensor, which then cannot be what the map is computed from.
   virtual bool writes_to(const Tensor& tensor) const = 0;
+  // Whether the blocks of the same rows have to come one after the other, from the first on.
+  virtual bool in_order() const { return false; }
   int blocks() const { return blocks_of(channels); }
 
  protected:
@@ -82,24 +84,25 @@ class Activation : public Epilogue {
   std::optional<Pool> pool_;
 };
 
-// s = share * gate(own) * r / stab(values + bias + constant), with the sums that the audit needs.
+// s = share * gate(own) * r / stab(of_own * own + of_values * values + bias - within + constant), with the sums that the
+// audit needs.
 //
-// Groups of a rule may be stacked: values and s then hold one map after the other, each as many whole blocks as r.
-// r and s may have T samples for each of `values`.
+// Groups of a rule may be stacked: s then holds one map after the other, each as many whole blocks as r, and so do the
+// values, unless one map is for all groups. r and s may have T samples for each of `values`.
 class Quotient : public Epilogue, public Figures {
  public:
   struct Group {
     Gate gate;
-    float share;
+    float share, of_own = 0, of_values = 1;
   };
   struct Terms {
     Tensor r, s;
     std::optional<SidePool> pool;  // r is that of its windows
     std::vector<Group> groups;
     float stabilizer;
-    Lanes bias;  // stacked like the groups; may be empty
-    bool bias_within;
+    Lanes bias, within;  // stacked like the groups; may be empty
     std::optional<Tensor> constant, own;
+    bool shared;  // one map of values for all groups
   };
   Quotient(int samples, Terms terms);
   void take(const Stretch& stretch) override;
@@ -110,17 +113,22 @@ class Quotient : public Epilogue, public Figures {
   void write(double* to, int row) const override;
 
  private:
+  void take(const Stretch& stretch, int group);
   Terms terms_;
   int explanations_;
   std::vector<QuotientSums> rows_;  // at the first row of each stretch
 };
 
 // out (+)= (positive max(a, 0) + negative min(a, 0)) * values, with the sum of what was handed down.
+//
+// Parts of an input may be stacked: `a` and the values then hold one map after the other, each as many whole blocks as
+// out, and out gets the sum of their products.
 class Contribution : public Epilogue, public Figures {
  public:
   Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate);
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
+  bool in_order() const override { return a_.blocks > out_.blocks; }
   // What was handed down, for each sample of out.
   int samples() const override { return out_.samples; }
   int columns() const override { return 1; }
@@ -133,10 +141,11 @@ class Contribution : public Epilogue, public Figures {
   std::vector<double> rows_;
 };
 
-// What every linear map asks of its maps: as many samples and channels as its weights take from one to the other, and
-// memory that is not shared. std::invalid_argument if not; `step` names the map in the message.
+// What every linear map asks of its maps: as many samples and channels as its weights take from one to the other,
+// memory that is not shared, and an epilogue that takes blocks in any order unless the map comes `in_order`.
+// std::invalid_argument if not; `step` names the map in the message.
 void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
-                const Epilogue& epilogue);
+                const Epilogue& epilogue, bool in_order = false);
 
 // A step that takes up the sum of some tensors.
 Step take_up(const std::vector<Tensor>& terms, std::shared_ptr<Epilogue> epilogue);

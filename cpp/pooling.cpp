@@ -36,15 +36,16 @@ PoolTask task_for(const Window& window, const Tensor& map, const Tensor& windows
 template <class F>
 void for_window_rows(const Window& window, const Tensor& map, const Tensor& windows, int threads, const F& f) {
   const double taps = static_cast<double>(window.kernel[0]) * window.kernel[1] * window.kernel[2];
-  parallel_for(threads, static_cast<long>(map.samples) * map.blocks, kPassing / 2 * windows.vectors() * taps, [&](long index) {
-    const std::int64_t sample = index / map.blocks, block = index % map.blocks;
-    for (int d = 0; d < windows.size[0]; ++d)
-      for (int h = 0; h < windows.size[1]; ++h) {
-        PoolTask task = task_for(window, map, windows, d, h);
-        task.input = map.at(sample, block);
-        f(task, sample, block, d, h);
-      }
-  });
+  parallel_for(threads, static_cast<long>(map.samples) * map.blocks, kPassing / 2 * windows.vectors() * taps,
+               [&](long index) {
+                 const std::int64_t sample = index / map.blocks, block = index % map.blocks;
+                 for (int d = 0; d < windows.size[0]; ++d)
+                   for (int h = 0; h < windows.size[1]; ++h) {
+                     PoolTask task = task_for(window, map, windows, d, h);
+                     task.input = map.at(sample, block);
+                     f(task, sample, block, d, h);
+                   }
+               });
 }
 
 void clear(const Tensor& out, int threads) { fill(out, 0).run(threads); }

@@ -172,11 +172,12 @@ Step clear_halo(const Tensor& target) {
 
 Step fill(const Tensor& target, float value) {
   return Step([target = target.borrowed(), value](int threads) {
-    parallel_for(threads, static_cast<long>(target.samples) * target.blocks, kPassing * target.vectors(), [&](long map) {
-      for (int d = 0; d < target.size[0]; ++d)
-        for (int h = 0; h < target.size[1]; ++h)
-          std::fill_n(target.row(map / target.blocks, map % target.blocks, d, h), target.size[2] * kBlock, value);
-    });
+    parallel_for(
+        threads, static_cast<long>(target.samples) * target.blocks, kPassing * target.vectors(), [&](long map) {
+          for (int d = 0; d < target.size[0]; ++d)
+            for (int h = 0; h < target.size[1]; ++h)
+              std::fill_n(target.row(map / target.blocks, map % target.blocks, d, h), target.size[2] * kBlock, value);
+        });
   });
 }
 

@@ -15,10 +15,12 @@ PackedWeights::PackedWeights(const float* weights, int outputs, int inputs_per_g
   const int inputs = inputs_per_group * groups;
   source_channels = adjoint ? outputs : inputs;
   target_channels = adjoint ? inputs : outputs;
+  if (groups == 1 && source_channels >= kBlock && target_channels <= kNarrow * kBlock)
+    targets = targets_with_weights(weights, inputs);
   if (groups > 1 && inputs == groups && outputs == groups)
     form = Form::depthwise;
   else
-    form = groups == 1 && target_channels <= kNarrow && source_channels >= kBlock ? Form::narrow : Form::dense;
+    form = !targets.empty() && targets.size() <= kNarrow ? Form::narrow : Form::dense;
   switch (form) {
     case Form::depthwise:
       pack_depthwise(weights);
@@ -44,14 +46,29 @@ void PackedWeights::pack_depthwise(const float* weights) {
       }
 }
 
+std::vector<int> PackedWeights::targets_with_weights(const float* weights, int inputs) const {
+  std::vector<int> found;
+  for (int target = 0; target < target_channels; ++target) {
+    bool any = false;
+    for (int i = 0; i < source_channels * taps && !any; ++i) {
+      const int source = i / taps;
+      const std::int64_t pair = adjoint ? static_cast<std::int64_t>(source) * inputs + target
+                                        : static_cast<std::int64_t>(target) * inputs + source;
+      any = weights[pair * taps + i % taps] != 0;
+    }
+    if (any) found.push_back(target);
+  }
+  return found;
+}
+
 void PackedWeights::pack_narrow(const float* weights, int inputs) {
   const int blocks = blocks_of(source_channels);
-  floats_ = static_cast<std::int64_t>(blocks) * taps * target_channels * kBlock;
+  floats_ = static_cast<std::int64_t>(blocks) * taps * static_cast<std::int64_t>(targets.size()) * kBlock;
   memory_ = pool_.take(floats_);
   float* packed = memory_.block.get();
   for (int block = 0; block < blocks; ++block)
     for (int tap = 0; tap < taps; ++tap)
-      for (int target = 0; target < target_channels; ++target)
+      for (const int target : targets)
         for (int lane = 0; lane < kBlock; ++lane) {
           const int source = block * kBlock + lane;
           const std::int64_t output = adjoint ? source : target, input = adjoint ? target : source;

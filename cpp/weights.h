@@ -9,7 +9,7 @@
 
 namespace lrpfast {
 
-// Which kernel the weights are for.
+// Which kernel the weights are for: narrow if few of the targets have any weights.
 enum class Form { dense, narrow, depthwise };
 
 // Weights in the order in which the kernels read them, for one direction.
@@ -28,11 +28,14 @@ class PackedWeights {
   bool adjoint;
   Form form;
   std::vector<Panel> panels;  // of the dense form
+  std::vector<int> targets;   // of the narrow form: channels that have weights
+  bool in_order() const { return form == Form::narrow; }
   const float* data() const { return memory_.block.get(); }
   std::int64_t floats() const { return floats_; }
 
  private:
   void pack_depthwise(const float* weights);
+  std::vector<int> targets_with_weights(const float* weights, int inputs) const;
   void pack_narrow(const float* weights, int inputs);
   void pack_panels(const float* weights, int inputs_per_group, int groups);
   Pool pool_;

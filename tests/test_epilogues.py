@@ -264,6 +264,7 @@ class Case:
     constant: bool = False
     explanations: int = 1
     kernel: tuple[int, int] | None = None
+    mix: tuple[tuple[float, float], ...] | None = None
     size: Size3 = (1, 7, 9)
     stacked: int = field(init=False)  # channels of all groups together
 
@@ -289,6 +290,12 @@ CASES = {
     "large pool": Case(kernel=(3, 3), size=(1, 31, 29)),
     "pool and explanations": Case(kernel=(3, 2), explanations=3, biased=True, within=True, size=(1, 13, 11)),
     "pool and gated groups": Case(((POSITIVE, 1.0), (NEGATIVE, -2.0)), explanations=2, kernel=(3, 3), size=(1, 11, 12)),
+    "mixed": Case(((POSITIVE, 1.0), (NEGATIVE, 1.0)), mix=((1.0, 0.25), (1.25, -0.25))),
+    "mixed of whole blocks": Case(((OPEN, -0.5),), channels=32, mix=((2.0, 1.0),), biased=True),
+    "mixed with a part of the bias": Case(
+        ((NEGATIVE, 2.0), (OPEN, 1.0)), mix=((0.0, 1.0), (0.5, 0.5)), biased=True, within=True, explanations=2
+    ),
+    "mixed and pool": Case(((POSITIVE, 1.0), (OPEN, 1.0)), mix=((1.0, 1.0), (1.0, -1.0)), kernel=(2, 2), biased=True),
     "large": Case(((POSITIVE, 1.0),), explanations=2, biased=True, size=(1, 40, 37)),
 }
 
@@ -316,8 +323,9 @@ def of_gate(gate: core.Gate, own: Array) -> Array:
 @pytest.mark.parametrize("name", CASES)
 def test_a_quotient_is_relevance_over_stabilized_values(source: str, name: str):
     case, t = CASES[name], CASES[name].explanations
-    given = SOURCES[source](SAMPLES, case.stacked, case.size)
+    given = SOURCES[source](SAMPLES, case.channels if case.mix else case.stacked, case.size)
     bias = lanes(case.stacked, seed=6) if case.biased else None
+    within = lanes(case.stacked, seed=7) if case.mix else bias
     constant = numbers(1, case.stacked, *case.size, seed=8) if case.constant else None
     own = numbers(SAMPLES, case.channels, *case.size, seed=9)
     out, pool, won = case.size, None, None
@@ -335,20 +343,24 @@ def test_a_quotient_is_relevance_over_stabilized_values(source: str, name: str):
         case.groups,
         case.stabilizer,
         bias,
-        case.within,
+        within if case.within else None,
         None if constant is None else loaded(constant),
-        loaded(own) if gated else None,
+        loaded(own) if gated or case.mix else None,
         pool,
+        case.mix,
     )
     given.hand(quotient)
 
-    z = given.values.astype(np.float64) + (0 if constant is None else constant)
-    if not case.within:
-        z = z + by_channel(bias, case.stacked)
+    each = case.stacked // len(case.groups)
+    z = given.values.astype(np.float64)
+    if case.mix:
+        z = np.concatenate([in_groups(o * own.astype(np.float64) + v * z, each) for o, v in case.mix], axis=1)
+    z = z + (0 if constant is None else constant) + by_channel(bias, case.stacked)
+    if case.within:
+        z = z - by_channel(within, case.stacked)
     stabilized = z + np.where(z >= 0, case.stabilizer, -case.stabilizer)
     z, stabilized = z.repeat(t, axis=0), stabilized.repeat(t, axis=0)
     spot = r if won is None or case.kernel is None else unpooled(r, won, case.kernel, case.size)
-    each = case.stacked // len(case.groups)
     numerators = np.concatenate(
         [
             share * in_groups(of_gate(gate, own).repeat(t, axis=0) * spot.astype(np.float64), each)
@@ -430,6 +442,25 @@ def test_a_large_map_is_handed_down_whole():
     given.hand(contribution)
     handed = a.astype(np.float64) * given.values
     close(out.store(THREADS), handed)
+    close(contribution.read()[:, 0], handed.sum(axis=(1, 2, 3, 4)), 1e-5)
+
+
+@pytest.mark.parametrize("accumulate", [False, True], ids=["alone", "added"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_stacked_parts_of_an_input_get_their_contributions_together(accumulate: bool, channels: int):
+    samples, explanations, size = 2, 3, (1, 13, 11)
+    g = Geometry(40, 32, 1, size, (1, 3, 3), (1, 2, 2), ONES, *PAD, samples * explanations)
+    x, w, s = g.operands()
+    used = [*range(channels), *range(16, 16 + channels)]
+    w[:, [channel for channel in range(32) if channel not in used]] = 0
+    a = numbers(samples, 32, *size, seed=11)
+    before = numbers(samples * explanations, channels, *size, seed=12)
+    out = loaded(before)
+    contribution = core.Contribution(1, 1, loaded(a), out, accumulate)
+    linear(g, w, loaded(s, *g.halo(True)), contribution, True).run(THREADS)
+    products = a.repeat(explanations, axis=0).astype(np.float64) * native(g, x, w, s)[True]
+    handed = products[:, used[:channels]] + products[:, used[channels:]]
+    close(out.store(THREADS), handed + before if accumulate else handed)
     close(contribution.read()[:, 0], handed.sum(axis=(1, 2, 3, 4)), 1e-5)
 
 
@@ -566,6 +597,10 @@ def contribution(a: core.Tensor, out: core.Tensor) -> core.Contribution:
     return core.Contribution(1, 1, a, out, False)
 
 
+def parts_of_16() -> core.Contribution:
+    return contribution(empty(channels=32), empty())
+
+
 def share_out(r: core.Tensor, z: core.Tensor, a: core.Tensor, out: core.Tensor) -> None:
     core.ShareOut(r, z, 1, 0, [(a, out, False)])
 
@@ -596,6 +631,17 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
     "pool: channels of winners": ("winners", lambda: pooled(winners=small(17))),
     "pool: samples of values": ("pool", lambda: pooled(values=small(16, 2))),
     "pool: samples of winners": ("winners", lambda: pooled(winners=small(16, 2))),
+    "contribution: parts from memory": ("any order", lambda: core.take_up([empty(channels=32)], parts_of_16())),
+    "contribution: parts of many channels": (
+        "few channels",
+        lambda: core.convolve(
+            core.PackedWeights(np.ones((32, 3, 1), np.float32), 1, False), window(), empty(channels=3), parts_of_16()
+        ),
+    ),
+    "contribution: half a part": ("a", lambda: contribution(empty(channels=48), empty(channels=32))),
+    "quotient: a mix for fewer groups": ("mix", lambda: quotient(empty(), empty(), mix=[])),
+    "quotient: a mix without own": ("own values", lambda: quotient(empty(), empty(), mix=[(1.0, 1.0)])),
+    "quotient: within of another length": ("bias", lambda: quotient(empty(), empty(), within=np.ones(15, np.float32))),
     "quotient: no samples": ("no samples", lambda: quotient(empty(), empty(), 0)),
     "quotient: no groups": ("r", lambda: quotient(empty(), empty(), groups=())),
     "quotient: missing group": ("r", lambda: quotient(empty(), empty(channels=32))),
@@ -613,7 +659,7 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
     "quotient: constants": ("constant", lambda: quotient(empty(2), empty(2), 2, constant=empty(2))),
     "quotient: channels of the constant": ("constant", lambda: quotient(empty(), empty(), constant=empty(channels=17))),
     "quotient: size of the constant": ("constant", lambda: quotient(empty(), empty(), constant=small())),
-    "quotient: gate": ("gate without own", lambda: quotient(empty(), empty(), groups=((POSITIVE, 1.0),))),
+    "quotient: gate": ("own values", lambda: quotient(empty(), empty(), groups=((POSITIVE, 1.0),))),
     "quotient: own samples": ("own", lambda: quotient(empty(2), empty(2), 2, own=empty())),
     "quotient: own channels": ("own", lambda: quotient(empty(), empty(), own=empty(channels=15))),
     "quotient: own size": ("own", lambda: quotient(empty(), empty(), own=small())),

@@ -87,23 +87,25 @@ template <Gate G>
 void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
   vec received_sum = vec{}, bias_sum = vec{}, stabilizer_sum = vec{}, quotient_sum = vec{};
   const vec share = splat(task.share), stabilizer = splat(task.stabilizer);
-  vec bias[kVectors], within[kVectors];  // for the account, and for the denominator
+  const vec of_own = splat(task.of_own), of_values = splat(task.of_values);
+  vec bias[kVectors], added[kVectors];  // for the account, and for the denominator
   for (int v = 0; v < kVectors; ++v) {
     bias[v] = task.bias ? load_loose(task.bias + v * kLanes) : vec{};
-    within[v] = task.bias_within ? vec{} : bias[v];
+    added[v] = task.within ? bias[v] - load_loose(task.within + v * kLanes) : bias[v];
   }
   for (int row = 0; row < area.rows; ++row) {
     const float* values = task.values.at + row * task.values.row;
     const float* received = task.r.at + row * task.r.row;
     const float* constant = task.constant.at ? task.constant.at + row * task.constant.row : nullptr;
-    const float* own = G == Gate::open ? nullptr : task.own.at + row * task.own.row;
+    const float* own = task.own.at ? task.own.at + row * task.own.row : nullptr;
     float* out = task.s.at + row * task.s.row;
     for (long pixel = 0; pixel < area.floats; pixel += kBlock)
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
         const long i = pixel + v * kLanes;
-        vec z = load(values + i) + within[v];
+        vec z = of_values * load(values + i) + added[v];
         if (constant) z += load(constant + i);
+        if (task.of_own != 0) z += of_own * load(own + i);
         const vec stabilized = z + (z >= 0 ? stabilizer : -stabilizer);
         const vec relevance = load(received + i);
         vec r = share * relevance;

@@ -33,9 +33,9 @@ struct ConvolutionTask {
   int pixels;
 };
 
-constexpr int kNarrow = 4;  // output channels of a narrow convolution, at most
+constexpr int kNarrow = 6;  // output channels of a narrow convolution, at most
 
-// All output channels, of which there are few, at some pixels of one sample.
+// All output channels that are not zero, of which there are few, at some pixels of one sample.
 struct NarrowTask {
   const float* input;
   long input_block;
@@ -44,7 +44,10 @@ struct NarrowTask {
   int tap_count, kernel_taps;
   const float* weights;  // [block][tap][target][16 input channels]
   int targets;           // 1 to kNarrow
-  float* output;         // one block
+  long target[kNarrow];  // where each goes, from the pixel of the first output block on
+  float* output;
+  long output_block;
+  int output_blocks;
   const long* input_pixels;
   const long* output_pixels;
   int pixels;
@@ -93,13 +96,12 @@ struct QuotientSums {
   double received, bias, stabilizer, quotients;
 };
 
-// s = share * gate(own) * r / stab(z), with z = values + bias + constant
+// s = share * gate(own) * r / stab(z), with z = of_own * own + of_values * values + bias - within + constant
 struct QuotientTask {
-  In r, values, constant, own;  // constant may be null; own: what the gate looks at (null if open)
-  const float* bias;            // [16], or null
-  bool bias_within;             // the bias is in `values` already, and counts for the account only
+  In r, values, constant, own;  // constant may be null, and own if nothing asks for it
+  const float *bias, *within;   // [16], or null; what is within the values already counts for the account only
   Gate gate;
-  float share, stabilizer;
+  float share, of_own, of_values, stabilizer;
   Out s;
 };
 

@@ -1,11 +1,11 @@
-// Convolution to a few channels: what the dense kernel would do with most lanes of its one output block empty, as on
-// the way back to an image.
+// Convolution to a few channels: what the dense kernel would do with most lanes of its output blocks empty, as on the
+// way back to an image, or to parts of one.
 //
 // Loop order: tiles of pixels; then input block, tap; innermost the tile. Here the vectors run over input channels: a
 // pixel's 16 channels are loaded once and multiplied with the weights of each output channel, and the lanes are added
 // up at the end of the tile.
 //
-// Tile: 6 pixels x up to 4 outputs, 24 accumulators. A visit loads 6 + 4 vectors for 24 multiply-adds.
+// Tile: 6 pixels x up to 4 outputs or 4 x 6, 24 accumulators. A visit loads 10 vectors for 24 multiply-adds.
 #include "vector.h"
 
 namespace lrpfast {
@@ -24,12 +24,12 @@ void tile(const NarrowTask& task, const long* in, const long* out) {
       const float* w = weights + task.taps[tap].index * Targets * kBlock;
       for (int v = 0; v < kBlock; v += kLanes) {
         vec row[Targets];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int t = 0; t < Targets; ++t) row[t] = load(w + t * kBlock + v);
 #pragma GCC unroll 8
         for (int i = 0; i < Pixels; ++i) {
           const vec value = load(x + in[i] + v);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
           for (int t = 0; t < Targets; ++t) sums[i][t] += value * row[t];
         }
       }
@@ -37,9 +37,10 @@ void tile(const NarrowTask& task, const long* in, const long* out) {
 #pragma GCC unroll 8
   for (int i = 0; i < Pixels; ++i) {
     float* target = task.output + out[i];
-    for (int v = 0; v < kBlock; v += kLanes) store(target + v, vec{});
-#pragma GCC unroll 4
-    for (int t = 0; t < Targets; ++t) target[t] = lanes_sum(sums[i][t]);
+    for (int b = 0; b < task.output_blocks; ++b)
+      for (int v = 0; v < kBlock; v += kLanes) store(target + b * task.output_block + v, vec{});
+#pragma GCC unroll 6
+    for (int t = 0; t < Targets; ++t) target[task.target[t]] = lanes_sum(sums[i][t]);
   }
 }
 
@@ -55,15 +56,20 @@ void tiles(const NarrowTask& task, const long* in, const long* out, int count) {
 }  // namespace
 
 void narrow(const NarrowTask& task) {
+  const auto run = [&](auto tiles_of) { tiles_of(task, task.input_pixels, task.output_pixels, task.pixels); };
   switch (task.targets) {
+    case 6:
+      return run(tiles<4, 6>);
+    case 5:
+      return run(tiles<4, 5>);
     case 4:
-      return tiles<6, 4>(task, task.input_pixels, task.output_pixels, task.pixels);
+      return run(tiles<6, 4>);
     case 3:
-      return tiles<6, 3>(task, task.input_pixels, task.output_pixels, task.pixels);
+      return run(tiles<6, 3>);
     case 2:
-      return tiles<6, 2>(task, task.input_pixels, task.output_pixels, task.pixels);
+      return run(tiles<6, 2>);
     default:
-      return tiles<6, 1>(task, task.input_pixels, task.output_pixels, task.pixels);
+      return run(tiles<6, 1>);
   }
 }
 

@@ -34,6 +34,9 @@ class Gate(enum.Enum):
     positive = ...
     negative = ...
 
+#: channels of a map, at most, that the kernel for few of them computes together
+NARROW: int
+
 class Pool:
     def __init__(self) -> None: ...
     @property
@@ -65,6 +68,8 @@ class Window:
     def __init__(self, kernel: Size3, strides: Size3, dilations: Size3, before: Size3) -> None: ...
 
 class PackedWeights:
+    @property
+    def in_order(self) -> bool: ...
     @property
     def bytes(self) -> int: ...
     def __init__(self, weights: Floats, groups: int, adjoint: bool) -> None: ...
@@ -123,10 +128,11 @@ class Quotient(Epilogue, Figures):
         groups: Sequence[tuple[Gate, float]],
         stabilizer: float,
         bias: Floats | None = None,
-        bias_within: bool = False,
+        within: Floats | None = None,
         constant: Tensor | None = None,
         own: Tensor | None = None,
         pool: tuple[Window, Tensor] | None = None,
+        mix: Sequence[tuple[float, float]] | None = None,
     ) -> None: ...
 
 class Contribution(Epilogue, Figures):

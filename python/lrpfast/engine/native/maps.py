@@ -116,7 +116,10 @@ class LinearMap(Protocol):
         """Hand on ``sum_p M_gp x_p``, the groups g behind one another."""
 
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
-        """Hand on ``sum_g M_g' s_g``."""
+        """Hand on ``sum_g M_gp' s_g``, the parts p behind one another."""
+
+    def spreads_at_once(self, blocks: Blocks) -> bool:
+        """Whether `spread` takes the blocks of several parts, and hands them down in order."""
 
     def bias(self, part: WeightPart) -> Bias: ...
 
@@ -182,6 +185,11 @@ class ConvolutionMap:
 
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
         self._convolve(on, blocks, True, s, to)
+
+    def spreads_at_once(self, blocks: Blocks) -> bool:
+        few = self.together and self.shape[0] * len(blocks[0]) <= core.NARROW
+        packed = self.weights.packed(blocks, True, "dense") if few else None
+        return isinstance(packed, core.PackedWeights) and packed.in_order
 
     def _convolve(self, on: Recorder, blocks: Blocks, adjoint: bool, source: core.Tensor, to: core.Epilogue) -> None:
         steps = [self._step(blocks, adjoint, method, source, to) for method in self._methods(blocks, adjoint)]
@@ -306,6 +314,9 @@ class ElementwiseMap:
             total = value if total is None else added(on, total, value)
         assert total is not None
         on.add(core.take_up([total], to))
+
+    def spreads_at_once(self, blocks: Blocks) -> bool:
+        return False
 
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
         block = blocks[0][0]

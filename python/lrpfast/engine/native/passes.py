@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,14 +10,14 @@ import numpy as np
 from lrpfast import _native as core
 from lrpfast.engine.audit import LayerAudit, Sums
 from lrpfast.engine.native.layout import Floats, Recorder, size3
-from lrpfast.engine.native.maps import LinearMap, SumMap, kept
+from lrpfast.engine.native.maps import LinearMap, SumMap, kept, whole_blocks
 from lrpfast.engine.native.prepared import RELU_RULES, Prepared, PreparedStack, Stage, only_moves
 from lrpfast.engine.native.routes import backward_places, forward_places
 from lrpfast.engine.native.stacks import WHOLE
 from lrpfast.engine.plan import Plan
 from lrpfast.model.layers import Shape
 from lrpfast.rules import LinearRule, Pass
-from lrpfast.rules.terms import AS_IS, InputPart, Shifted
+from lrpfast.rules.terms import AS_IS, Part, Shifted
 
 #: columns of the figures of a program whose sum is meant
 Columns = tuple[int, ...]
@@ -307,12 +308,11 @@ class Backward:
         self.account.handled = ()
         for index, prepared in enumerate(stage.stacks):
             s = self._quotients(prepared, linear, stabilizer, first=index == 0)
-            for part, fixed in enumerate(prepared.fixed):
-                took, blocks = prepared.part(part), prepared.stack.column(part)
+            for parts in prepared.spreads:
                 for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
-                    a = self._taken(name, prepared.stack.parts[part], fixed)
+                    took, a = self._taken(name, prepared, parts)
                     to = core.Contribution(took.positive, took.negative, a, out, filled[branch])
-                    linear.spread(self.on, blocks, s, to)
+                    linear.spread(self.on, prepared.stack.columns(parts), s, to)
                     handed[branch] += (self.on.program.enter(to),)
                     filled[branch] = True
         for (out, _), full in zip(targets, filled, strict=True):
@@ -320,14 +320,23 @@ class Backward:
                 self.on.add(core.fill(out, 0))
         self._enter(targets, handed)
 
-    def _taken(self, name: str, part: InputPart, fixed: core.Tensor | None) -> core.Tensor:
-        """What a part multiplies with on the way back."""
-        a = self.forward.values[name]
-        if isinstance(part, Shifted) and fixed is not None:
-            moved = self.on.tensor(a.samples, self.forward.prepared.shapes[name])
-            self.on.add(core.affine(a, None, fixed, moved))
-            return moved
-        return a if fixed is None else fixed
+    def _taken(self, name: str, prepared: PreparedStack, parts: Sequence[int]) -> tuple[Part, core.Tensor]:
+        """What parts of an input multiply with on the way back: a part of a tensor, or several behind one another."""
+        a, shape = self.forward.values[name], self.forward.prepared.shapes[name]
+        chosen = [(prepared.stack.parts[part], prepared.fixed[part]) for part in parts]
+        part, fixed = chosen[0]
+        if len(chosen) == 1 and not isinstance(part, Shifted):
+            return (part, a) if isinstance(part, Part) else (AS_IS, fixed or a)
+        channels = whole_blocks(shape[0], len(chosen))
+        stacked = self.on.tensor(a.samples, (len(chosen) * channels, *shape[1:]))
+        for index, (part, fixed) in enumerate(chosen):
+            place = stacked.channels_from(index * channels, shape[0])
+            if isinstance(part, Part):
+                self.on.add(core.part(part.positive, part.negative, a, place))
+            else:
+                given, shift = (a, fixed) if isinstance(part, Shifted) else (fixed or a, None)
+                self.on.add(core.affine(given, None, shift, place))
+        return AS_IS, stacked
 
     def _quotients(self, prepared: PreparedStack, linear: LinearMap, stabilizer: float, first: bool) -> core.Tensor:
         """Relevance over denominators, for every group of a stack."""
@@ -340,7 +349,7 @@ class Backward:
         pool = None if stage.window is None else (stage.window, forward.winners[stage.output])
         gated = any(gate != core.Gate.open for gate, _ in prepared.shares)
         own = forward.own_values(stage) if gated else None
-        within, constant = stack.denominator == "forward", stack.denominator == "constant"
+        within, constant = prepared.denominator == "forward", prepared.denominator == "constant"
         quotient = core.Quotient(
             1 if constant else forward.samples,
             r,
@@ -348,10 +357,11 @@ class Backward:
             prepared.shares,
             stabilizer,
             prepared.bias,
-            within,
+            prepared.within,
             None if constant else prepared.constant,
             own,
             pool,
+            stack.mix,
         )
         if within:
             self.on.add(core.take_up([forward.own_values(stage)], quotient))

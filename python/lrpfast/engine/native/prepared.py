@@ -28,7 +28,7 @@ from lrpfast.engine.native.maps import (
     winograd_pays,
 )
 from lrpfast.engine.native.stacks import WHOLE, Stack, stacked
-from lrpfast.engine.plan import Plan, Step
+from lrpfast.engine.plan import Denominator, Plan, Step
 from lrpfast.model.graph import Node
 from lrpfast.model.layers import (
     Activation,
@@ -63,22 +63,20 @@ class PreparedStack:
     """A stack of groups with its biases, and what of it is constant: inputs, and their share of the denominators."""
 
     stack: Stack
+    denominator: Denominator
     shares: list[tuple[core.Gate, float]]
-    channels: int  # of denominators and quotients, all groups together
+    channels: int  # of quotients, all groups together
     bias: Floats | None
+    within: Floats | None  # what of the bias is in what the denominators are made of
     shift: core.Tensor | None  # a bias that is a map; it is in the denominators, and absorbs
     fixed: tuple[core.Tensor | None, ...]  # for each part that is fixed its value, or what is added to the input
     constant: core.Tensor | None
+    spreads: tuple[tuple[int, ...], ...]  # parts, and which of them are handed down to together
 
     @property
     def is_flat(self) -> bool:
         """Whether relevance of all channels is added up first."""
         return self.stack.is_flat and self.channels == 1
-
-    def part(self, index: int) -> Part:
-        """What is taken of an input, fixed or not."""
-        part = self.stack.parts[index]
-        return part if isinstance(part, Part) else Part(1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +115,7 @@ class Stage:
         """Whether the rule is plain proportion to the inputs, with the stage's own value for a denominator."""
         stacks = [prepared.stack for prepared in self.stacks]
         whole = len(stacks) == 1 and stacks[0].blocks == WHOLE and stacks[0].parts == (AS_IS,)
-        return whole and stacks[0].denominator == "forward" and stacks[0].groups[0].gate == "open"
+        return whole and self.stacks[0].denominator == "forward" and stacks[0].groups[0].gate == "open"
 
     @property
     def sums_up(self) -> bool:
@@ -125,7 +123,7 @@ class Stage:
         totals: dict[InputPart, Part] = {}
         for prepared in self.stacks:
             stack = prepared.stack
-            if stack.denominator != "computed" or any(group.gate != "open" for group in stack.groups):
+            if prepared.denominator != "computed" or any(group.gate != "open" for group in stack.groups):
                 return False
             for row in stack.blocks:
                 for part, block in zip(stack.parts, row, strict=True):
@@ -242,7 +240,8 @@ def _stage(
         case Convolution() | Dense() | Affine() | AveragePool() | Sum():
             linear = _linear_map(node, weights, bench, ins[0], roomy)
             stacks = tuple(_prepare_stack(s, linear, bench, ins[0]) for s in stacked(step.groups, linear.together))
-            keeps = any(group.denominator == "forward" or group.gate != "open" for group in step.groups)
+            keeps = any(stack.denominator == "forward" for stack in stacks)
+            keeps |= any(group.gate != "open" for group in step.groups)
             stage = replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)
             if not stage.sums_up:
                 linear.prepare(WHOLE, False)
@@ -274,7 +273,7 @@ def _stands_in(stage: Stage, layer: Activation) -> bool:
         return False
     if not stage.keeps_values:
         return True
-    divides = any(prepared.stack.denominator == "forward" for prepared in stage.stacks)
+    divides = any(prepared.denominator == "forward" for prepared in stage.stacks)
     return stage.step.positive_only and (layer.function == "relu" or (layer.function == "clip" and not divides))
 
 
@@ -335,26 +334,51 @@ def _linear_map(node: Node, weights: dict[str, PreparedWeights], bench: Bench, s
 def _prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -> PreparedStack:
     out = linear.out_shape
     flat = stack.is_flat and linear.together
-    channels = 1 if flat else len(stack.groups) * whole_blocks(out[0], len(stack.groups))
-    if stack.denominator == "computed":
+    each = whole_blocks(out[0], len(stack.groups))
+    channels = 1 if flat else len(stack.groups) * each
+    denominator = _denominator(stack, linear)
+    if denominator == "computed":
         linear.prepare(stack.free()[0], False)
-    for part in range(len(stack.parts)):
-        linear.prepare(stack.column(part), True)
+    every = tuple(range(len(stack.parts)))
+    spreads = (every,) if linear.spreads_at_once(stack.blocks) else tuple((part,) for part in every)
+    for parts in spreads:
+        linear.prepare(stack.columns(parts), True)
     biases = [linear.bias(group.bias) for group in stack.groups]
     shift = biases[0] if isinstance(biases[0], core.Tensor) else None
+    own = [1.0] if denominator == "forward" else [of_own for of_own, _ in stack.mix or ()]
+    bias = within = None
+    if not flat and shift is None:
+        bias, within = _joined(biases, each), _joined([_times(factor, linear.bias(AS_IS)) for factor in own], each)
+        if bias is None and within is not None:  # denominators without the bias, made of values with it
+            bias = np.zeros_like(within)
     fixed = tuple(
         None if isinstance(part, Part) else bench.loaded(_constant_input(part, shape), linear.halo)
         for part in stack.parts
     )
     return PreparedStack(
         stack,
+        denominator,
         [(GATES[group.gate], group.share) for group in stack.groups],
         channels,
-        None if flat or shift is not None else _joined(biases, whole_blocks(out[0], 1)),
+        bias,
+        within,
         shift,
         fixed,
-        _constant(stack, fixed, shift, linear, bench, (channels, *out[1:])),
+        _constant(stack, fixed, shift if denominator != "forward" else None, linear, bench, (channels, *out[1:])),
+        spreads,
     )
+
+
+def _denominator(stack: Stack, linear: LinearMap) -> Denominator:
+    """Where the denominators come from: if the layer's own values lack a constant only, from the forward pass."""
+    shifted = any(isinstance(part, Shifted) for part in stack.parts)
+    if shifted and stack.free() == (WHOLE, [AS_IS]) and not isinstance(linear.bias(AS_IS), core.Tensor):
+        return "forward"
+    return stack.groups[0].denominator
+
+
+def _times(factor: float, bias: Floats | core.Tensor | None) -> Floats | None:
+    return np.float32(factor) * bias if isinstance(bias, np.ndarray) else None
 
 
 def _constant_input(part: Fixed | Shifted, shape: Shape) -> Floats:
@@ -384,12 +408,12 @@ def _constant(
     for index, a in enumerate(fixed):
         if a is None:
             continue
-        blocks = stack.column(index)
+        blocks = stack.columns([index])
         linear.prepare(blocks, False)
         value = bench.tensor(1, shape)
         linear.evaluate(bench, blocks, [Part(1, 1)], [a], kept(value))
         total = value if total is None else added(bench, total, value)
-    if shift is not None and stack.denominator != "forward":
+    if shift is not None:
         value = bench.tensor(1, shape)
         bench.add(core.affine(shift, None, None, value))
         total = value if total is None else added(bench, total, value)

@@ -7,11 +7,13 @@ down to one part: ``R += x_p . (sum_g M_gp' s_g)``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from lrpfast.engine.plan import PlannedGroup
-from lrpfast.rules.terms import AS_IS, NOTHING, InputPart, Part, Shifted, WeightPart
+from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, InputPart, Part, Shifted, WeightPart
 
 #: a modification of the weights, or None for zeros
 Block: TypeAlias = WeightPart | None
@@ -31,9 +33,9 @@ class Stack:
     parts: tuple[InputPart, ...]
     blocks: Blocks
 
-    def column(self, part: int) -> Blocks:
-        """The blocks of one of the parts."""
-        return tuple((row[part],) for row in self.blocks)
+    def columns(self, parts: Sequence[int]) -> Blocks:
+        """The blocks of some of the parts."""
+        return tuple(tuple(row[part] for part in parts) for row in self.blocks)
 
     def free(self) -> tuple[Blocks, list[Part]]:
         """What of the denominators depends on the input: blocks, and the parts of the input that they meet.
@@ -43,19 +45,45 @@ class Stack:
         if any(isinstance(part, Shifted) for part in self.parts):
             weights = [block for (row,) in [self.blocks] for block in row if isinstance(block, Part)]
             return ((sum(weights, NOTHING),),), [AS_IS]
-        free = [index for index, part in enumerate(self.parts) if isinstance(part, Part)]
-        parts = [part for part in self.parts if isinstance(part, Part)]
-        return tuple(tuple(row[index] for index in free) for row in self.blocks), parts
+        free = {index: part for index, part in enumerate(self.parts) if isinstance(part, Part)}
+        parts = list(free.values())
+        if self.mix is not None:
+            return (tuple(NEGATIVE if part == NEGATIVE else POSITIVE for part in parts),), parts
+        return self.columns(list(free)), parts
 
-    @property
-    def denominator(self) -> str:
-        """Where the denominators come from; the same for all groups."""
-        return self.groups[0].denominator
+    @cached_property
+    def mix(self) -> tuple[tuple[float, float], ...] | None:
+        """The denominators as multiples of the layer's own values and of the positive contributions, for each group.
+
+        With ``z+ = W+ x+ + W- x-`` those of ``(p W+ + n W-) x+ + (n W+ + p W-) x-`` are ``n z + (p - n) z+``. Both
+        have the sign that the gate lets through, so nothing cancels; and z is there already. None: not of this form,
+        or a group alone, whose denominators are no cheaper this way.
+        """
+        if len(self.groups) == 1 or not set(self.parts) <= {AS_IS, POSITIVE, NEGATIVE}:
+            return None
+        mix = []
+        for group, row in zip(self.groups, self.blocks, strict=True):
+            found = {_for_positive(block, part) for part, block in zip(self.parts, row, strict=True)}
+            only = found.pop()
+            if found or only is None or min(only.positive, only.negative) < 0:
+                return None
+            more = only.positive - only.negative
+            if not (group.gate == "z > 0" and more >= 0) and not (group.gate == "z < 0" and more <= 0):
+                return None
+            mix.append((only.negative, more))
+        return tuple(mix)
 
     @property
     def is_flat(self) -> bool:
         """Whether every weight counts as one, so that relevance of all channels may be added up first."""
         return self.blocks == FLAT
+
+
+def _for_positive(block: Block, part: InputPart) -> Part | None:
+    """What the weights of a part of the input would be for its positive part; None for special weights."""
+    if not isinstance(block, Part):
+        return None
+    return Part(block.negative, block.positive) if part == NEGATIVE else block
 
 
 def stacked(groups: tuple[PlannedGroup, ...], together: bool) -> tuple[Stack, ...]:
