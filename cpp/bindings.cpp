@@ -176,7 +176,7 @@ std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const Tens
                                         const std::optional<PoolOf>& pool, const std::optional<Mix>& mix) {
   if (samples < 1) throw std::invalid_argument("quotient: no samples");
   Quotient::Terms terms{
-      r,   s, {}, {}, stabilizer, lanes_of(bias), lanes_of(within), std::move(constant), std::move(own), mix.has_value()};
+      r, s, {}, {}, stabilizer, lanes_of(bias), lanes_of(within), std::move(constant), std::move(own), mix.has_value()};
   if (pool) terms.pool = SidePool{std::get<0>(*pool), std::get<1>(*pool)};
   for (const auto& [gate, share] : groups) terms.groups.push_back({gate, share});
   if (mix && mix->size() != groups.size()) throw std::invalid_argument("quotient: a mix for each group, or none");

@@ -1,6 +1,7 @@
 #include "convolution.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -110,6 +111,32 @@ struct Pixels {
   }
 };
 
+// Rows of a source, from `first` on.
+struct Rows {
+  int first, count;
+};
+
+// The rows that outputs [first, past) of an axis are made from.
+Rows rows_read(const Window& window, bool adjoint, int axis, int first, int past) {
+  const int reach = (window.kernel[axis] - 1) * window.dilations[axis], stride = window.strides[axis];
+  const int before = window.before[axis];
+  if (!adjoint) return {first * stride - before, (past - 1 - first) * stride + reach + 1};
+  const auto down = [stride](int a) { return a >= 0 ? a / stride : -((stride - 1 - a) / stride); };
+  const int begin = down(first + before - reach + stride - 1), last = down(past - 1 + before);
+  return {begin, last - begin + 1};
+}
+
+// Reads memory in order, a float of each line of the cache. Where a kernel has little to do with each value it waits
+// for memory, because it jumps between rows and taps; a reader like this one is what the processor looks ahead for.
+void read_through(const float* from, std::int64_t floats) {
+  std::uint32_t seen = 0, bits;
+  for (std::int64_t i = 0; i < floats; i += kBlock) {
+    std::memcpy(&bits, from + i, sizeof bits);
+    seen |= bits;
+  }
+  asm volatile("" : : "r"(seen));
+}
+
 // How the work is cut into tasks: panels of output blocks, groups of samples, and rows of a plane.
 //
 // A task's input should stay in the second level cache beside a panel of weights, its outputs in the first level until
@@ -150,6 +177,10 @@ class Convolution {
         phases_(weights_->adjoint ? adjoint_phases(window, source, epilogue_->size)
                                   : std::vector<Phase>{forward_phase(window, source, epilogue_->size)}),
         division_(*weights_, *epilogue_) {
+    // The kernels for one block of inputs, or for few outputs, have little to do with each value.
+    const bool light = weights_->form != Form::dense || source_.blocks == 1;
+    const bool flat = source_.size[0] == 1 && epilogue_->size[0] == 1;
+    if (light && flat && division_.samples_together == 1) find_fresh_rows(window);
     for (const Phase& phase : phases_)
       for (int chunk = 0; chunk < division_.chunks; ++chunk) pixels_.push_back(pixels_of(phase, chunk));
   }
@@ -186,6 +217,7 @@ class Convolution {
     const int blocks = dense                            ? weights_->panels[panel].output_blocks
                        : weights_->form == Form::narrow ? epilogue_->blocks()
                                                         : 1;
+    if (!fresh_.empty() && (!dense || panel == 0)) read_fresh(sample, panel, fresh_[chunk]);
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
       if (plane % phases_[p].step[0] != phases_[p].first[0]) continue;
@@ -200,6 +232,27 @@ class Convolution {
       for (long n = 0; n < samples; ++n)
         epilogue_->take({sample + n, first_block + b, plane, first, rows, values + (b * samples + n) * map,
                          static_cast<long>(epilogue_->size[2]) * kBlock});
+  }
+
+  // Of each chunk, the rows of the source that no chunk before has read.
+  void find_fresh_rows(const Window& window) {
+    int done = -source_.before[1];
+    for (int chunk = 0; chunk < division_.chunks; ++chunk) {
+      const int first = chunk * division_.rows, past = std::min(first + division_.rows, epilogue_->size[1]);
+      const Rows read = rows_read(window, weights_->adjoint, 1, first, past);
+      const int begin = std::max(read.first, done);
+      const int end = std::max(begin, std::min(read.first + read.count, source_.size[1] + source_.after[1]));
+      fresh_.push_back({begin, end - begin});
+      done = end;
+    }
+  }
+
+  void read_fresh(std::int64_t sample, int panel, const Rows& rows) const {
+    if (rows.count == 0) return;
+    const std::int64_t floats = (rows.count - 1) * source_.row_stride + source_.size[2] * kBlock;
+    const bool depthwise = weights_->form == Form::depthwise;
+    for (int block = depthwise ? panel : 0, past = depthwise ? panel + 1 : source_.blocks; block < past; ++block)
+      read_through(source_.row(sample, block, 0, rows.first), floats);
   }
 
   // The pixels of a chunk in a phase. Chunks of the same shape share the list.
@@ -271,6 +324,7 @@ class Convolution {
   const std::vector<Phase> phases_;
   const Division division_;
   std::vector<Place> pixels_;  // [phase][chunk]
+  std::vector<Rows> fresh_;    // [chunk]; none where it does not pay to read them through
 };
 
 }  // namespace

@@ -84,8 +84,8 @@ class Activation : public Epilogue {
   std::optional<Pool> pool_;
 };
 
-// s = share * gate(own) * r / stab(of_own * own + of_values * values + bias - within + constant), with the sums that the
-// audit needs.
+// s = share * gate(own) * r / stab(of_own * own + of_values * values + bias - within + constant), with the sums that
+// the audit needs.
 //
 // Groups of a rule may be stacked: s then holds one map after the other, each as many whole blocks as r, and so do the
 // values, unless one map is for all groups. r and s may have T samples for each of `values`.

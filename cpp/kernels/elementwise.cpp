@@ -126,6 +126,22 @@ void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
   sums.quotients += lanes_sum(quotient_sum);
 }
 
+// The sums over all channels of some pixels, each in the first lane of its own.
+template <int Pixels>
+void sum_pixels(const float* x, long block, int blocks, float* out) {
+  vec totals[Pixels];
+  for (int i = 0; i < Pixels; ++i) totals[i] = vec{};
+  for (int b = 0; b < blocks; ++b, x += block)
+    for (int i = 0; i < Pixels; ++i)
+      for (int v = 0; v < kVectors; ++v) totals[i] += load(x + i * kBlock + v * kLanes);
+  alignas(64) float found[kLanes];
+  lanes_sums<Pixels>(totals, found);
+  for (int i = 0; i < Pixels; ++i, out += kBlock) {
+    for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, vec{});
+    out[0] = found[i];
+  }
+}
+
 }  // namespace
 
 void activate(const FunctionParameters& f, const float* bias, In x, In slope, Out y, Area area) {
@@ -222,15 +238,14 @@ double sum(In x, Area area) {
 }
 
 void sum_channels(In x, long block, int blocks, Out y, Area area) {
-  for (int row = 0; row < area.rows; ++row)
-    for (long pixel = 0; pixel < area.floats; pixel += kBlock) {
-      vec total = vec{};
-      for (int b = 0; b < blocks; ++b)
-        for (int v = 0; v < kVectors; ++v) total += load(x.at + b * block + row * x.row + pixel + v * kLanes);
-      float* out = y.at + row * y.row + pixel;
-      for (int v = 0; v < kVectors; ++v) store(out + v * kLanes, vec{});
-      out[0] = lanes_sum(total);
-    }
+  for (int row = 0; row < area.rows; ++row) {
+    const float* from = x.at + row * x.row;
+    float* out = y.at + row * y.row;
+    long left = area.floats / kBlock;
+    for (; left >= kLanes; left -= kLanes, from += kLanes * kBlock, out += kLanes * kBlock)
+      sum_pixels<kLanes>(from, block, blocks, out);
+    for (; left > 0; --left, from += kBlock, out += kBlock) sum_pixels<1>(from, block, blocks, out);
+  }
 }
 
 }  // namespace LRPFAST_ISA

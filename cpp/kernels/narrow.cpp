@@ -34,13 +34,16 @@ void tile(const NarrowTask& task, const long* in, const long* out) {
         }
       }
     }
+  constexpr int kSums = Pixels * Targets;
+  alignas(64) float found[(kSums + kLanes - 1) / kLanes * kLanes];
+  lanes_sums<kSums>(&sums[0][0], found);
 #pragma GCC unroll 8
   for (int i = 0; i < Pixels; ++i) {
     float* target = task.output + out[i];
     for (int b = 0; b < task.output_blocks; ++b)
       for (int v = 0; v < kBlock; v += kLanes) store(target + b * task.output_block + v, vec{});
 #pragma GCC unroll 6
-    for (int t = 0; t < Targets; ++t) target[task.target[t]] = lanes_sum(sums[i][t]);
+    for (int t = 0; t < Targets; ++t) target[task.target[t]] = found[i * Targets + t];
   }
 }
 

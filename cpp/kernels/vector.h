@@ -58,6 +58,46 @@ inline float lanes_sum(vec v) {
 #endif
 }
 
+// Which lanes of two vectors side by side go where when their segments are folded: each vector holds `Segments` sums in
+// as many segments, to be folded in half, and the result those of both, one behind the other.
+template <int Segments>
+struct Fold {
+  alignas(64) int32_t low[kLanes], high[kLanes];
+  constexpr Fold() : low{}, high{} {
+    constexpr int kWidth = kLanes / Segments, kHalf = kWidth / 2;
+    for (int i = 0; i < kLanes; ++i) {
+      const int segment = i / kHalf;  // of the result
+      low[i] = segment * kWidth + i % kHalf;
+      high[i] = low[i] + kHalf;
+    }
+  }
+};
+
+// The sums of the lanes of each of some vectors, one behind the other: added up like those of one, but a pair of
+// vectors is folded into one at every step, so that no lane goes to waste. `sums` holds a multiple of kLanes.
+template <int Count, int Segments = 1>
+[[gnu::always_inline]] inline void lanes_sums(const vec* v, float* sums) {
+#if defined(__clang__)
+  for (int i = 0; i < Count; ++i) sums[i] = lanes_sum(v[i]);
+#else
+  if constexpr (Segments == kLanes) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Count; ++i) store(sums + i * kLanes, v[i]);
+  } else {
+    static constexpr Fold<Segments> kFold;
+    const ivec low = load(kFold.low), high = load(kFold.high);
+    constexpr int kPairs = (Count + 1) / 2;
+    vec folded[kPairs];
+#pragma GCC unroll 16
+    for (int i = 0; i < kPairs; ++i) {
+      const vec one = v[2 * i], other = 2 * i + 1 < Count ? v[2 * i + 1] : one;
+      folded[i] = __builtin_shuffle(one, other, low) + __builtin_shuffle(one, other, high);
+    }
+    lanes_sums<kPairs, 2 * Segments>(folded, sums);
+  }
+#endif
+}
+
 }  // namespace
 }  // namespace LRPFAST_ISA
 }  // namespace lrpfast
