@@ -247,6 +247,19 @@ def test_every_method_of_convolution_gives_the_same_numbers(name: str, monkeypat
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("net", NETS)
+def test_denominators_that_are_kept_or_computed_again_give_the_same_numbers(
+    net: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for products in (0, 10**9):
+        monkeypatch.setattr("lrpfast.engine.native.prepared.WORTH_KEEPING", products)
+        found.append(relevance(NETS[net], preset("epsilon_alpha2_beta1"), "native", inputs(2)))
+    assert np.abs(found[0][1] - found[1][1]).max() > 0  # it was another way
+    for kept, computed in zip(*found, strict=True):
+        np.testing.assert_allclose(kept, computed, atol=1e-5 * np.abs(kept).max())
+
+
 def test_flat_regions_stay_ties_under_winograd() -> None:
     rng = np.random.default_rng(2)
     pooled: list[Layer] = []

@@ -137,6 +137,7 @@ class ConvolutionMap:
         self.layer_window, self.window = window, window3(window, spatial)
         self.together = weights.groups == 1
         self.out_shape = layer.output_shape(shape)
+        self.products = layer.weight[0].size  # added up for each value
         self.roomy, self.winograd = roomy, roomy and winograd_pays(layer, shape)
         if not self.winograd:
             self.halo, self.s_halo = forward_halo(window, spatial), adjoint_halo(window, spatial)

@@ -49,6 +49,9 @@ from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Part, Shifted
 #: what rounding may do to a value behind several layers, in shares of the largest value around it
 ROUNDING = 1e-6
 
+#: products per value from which on it takes longer to compute a map once more than to store and read another one
+WORTH_KEEPING = 128
+
 RELU_RULES = {
     Gradient: core.ActivationRule.gradient,
     ReLUDeconvNet: core.ActivationRule.deconvnet,
@@ -119,7 +122,9 @@ class Stage:
 
     @property
     def sums_up(self) -> bool:
-        """Whether the denominators, which have to be computed, add up to the forward pass's values."""
+        """Whether the forward pass's values are to be the sum of the denominators, which are kept for the way back."""
+        if isinstance(self.linear, ConvolutionMap) and self.linear.products < WORTH_KEEPING:
+            return False
         totals: dict[InputPart, Part] = {}
         for prepared in self.stacks:
             stack = prepared.stack
