@@ -27,17 +27,28 @@ struct Taps {
   Range planes, rows, columns;
   int left;
 
-  // Calls f(offset in floats, tap) for each of them.
+  // Where a tap is in the input, in floats, and which one it is.
+  inline long offset(int d, int h, int c) const {
+    return (task.origin[0] + d * task.dilations[0]) * task.input_plane +
+           (task.origin[1] + h * task.dilations[1]) * task.input_row +
+           static_cast<long>(left + c * task.dilations[2]) * kBlock;
+  }
+  inline int tap(int d, int h, int c) const { return (d * task.kernel[1] + h) * task.kernel[2] + c; }
+  inline long first_offset() const { return offset(planes.begin, rows.begin, columns.begin); }
+  inline int first_tap() const { return tap(planes.begin, rows.begin, columns.begin); }
+
+  // Calls f(offset, tap) for each of them.
   template <class F>
   inline void each(F f) const {
     for (int d = planes.begin; d < planes.end; ++d)
-      for (int h = rows.begin; h < rows.end; ++h) {
-        const long row = (task.origin[0] + d * task.dilations[0]) * task.input_plane +
-                         (task.origin[1] + h * task.dilations[1]) * task.input_row;
-        const int tap = (d * task.kernel[1] + h) * task.kernel[2];
-        for (int c = columns.begin; c < columns.end; ++c)
-          f(row + static_cast<long>(left + c * task.dilations[2]) * kBlock, tap + c);
-      }
+      for (int h = rows.begin; h < rows.end; ++h)
+        for (int c = columns.begin; c < columns.end; ++c) f(offset(d, h, c), tap(d, h, c));
+  }
+  template <class F>
+  inline void each_backwards(F f) const {
+    for (int d = planes.end - 1; d >= planes.begin; --d)
+      for (int h = rows.end - 1; h >= rows.begin; --h)
+        for (int c = columns.end - 1; c >= columns.begin; --c) f(offset(d, h, c), tap(d, h, c));
   }
 };
 
@@ -56,29 +67,36 @@ inline void for_windows(const PoolTask& task, F f) {
 
 // Values that rounding alone tells apart count as equal, so that the first of them wins: what a rounding error is worth
 // follows from the largest value of the window in any channel of the block.
+//
+// One walk finds the largest value, a second one back to the first tap who comes up to it: a step of either waits for
+// one operation of the step before.
 void max_pool(const PoolTask& task, float* output, int32_t* winners) {
   for_windows(task, [&](int window, const Taps& taps) {
-    vec largest = vec{};
-    if (task.margin > 0)
-      taps.each([&](long offset, int) {
-        for (int v = 0; v < kBlock; v += kLanes) {
-          const vec value = load(task.input + offset + v), size = value < 0 ? -value : value;
-          largest = size > largest ? size : largest;
-        }
-      });
-    const vec margin = splat(task.margin * lanes_max(largest));
-    for (int v = 0; v < kVectors; ++v) {
-      vec best = vec{}, held = vec{};  // the largest value, and that of the winner
-      ivec winner = ivec{} - 1;
-      taps.each([&](long offset, int tap) {
+    vec largest[kVectors];
+    const long begin = taps.first_offset();
+    for (int v = 0; v < kVectors; ++v) largest[v] = load(task.input + begin + v * kLanes);
+    vec most = vec{};
+    taps.each([&](long offset, int) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
         const vec value = load(task.input + offset + v * kLanes);
-        const ivec first = winner < 0, wins = first | (value > held + margin);
-        best = (first | (value > best)) ? value : best;
-        held = wins ? value : held;
-        winner = wins ? tap - ivec{} : winner;
-      });
-      store(output + window * kBlock + v * kLanes, best);
-      store(winners + window * kBlock + v * kLanes, winner);
+        largest[v] = value > largest[v] ? value : largest[v];
+        if (task.margin > 0) most = magnitude(value) > most ? magnitude(value) : most;
+      }
+    });
+    const vec margin = splat(task.margin > 0 ? task.margin * lanes_max(most) : 0);
+    ivec winner[kVectors];
+    for (int v = 0; v < kVectors; ++v) winner[v] = taps.first_tap() - ivec{};
+    taps.each_backwards([&](long offset, int tap) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        const vec value = load(task.input + offset + v * kLanes);
+        winner[v] = value >= largest[v] - margin ? tap - ivec{} : winner[v];
+      }
+    });
+    for (int v = 0; v < kVectors; ++v) {
+      store(output + window * kBlock + v * kLanes, largest[v]);
+      store(winners + window * kBlock + v * kLanes, winner[v]);
     }
   });
 }

@@ -33,29 +33,46 @@ inline vec splat(float x) { return x - vec{}; }
 inline vec positive(vec x) { return x > 0 ? x : vec{}; }
 inline vec negative(vec x) { return x < 0 ? x : vec{}; }
 
-inline float lanes_max(vec v) {
-  float largest = v[0];
-  for (int i = 1; i < kLanes; ++i) largest = v[i] > largest ? v[i] : largest;
-  return largest;
+inline vec magnitude(vec x) { return x < 0 ? -x : x; }
+
+// Every lane where the one is whose number differs in the bit `Step`.
+template <int Step>
+struct Swap {
+  alignas(64) int32_t lanes[kLanes];
+  constexpr Swap() : lanes{} {
+    for (int i = 0; i < kLanes; ++i) lanes[i] = i ^ Step;
+  }
+};
+
+template <int Step>
+inline vec swapped(vec v) {
+#if defined(__clang__)
+  vec found;
+  for (int i = 0; i < kLanes; ++i) found[i] = v[i ^ Step];
+  return found;
+#else
+  static constexpr Swap<Step> kSwap;
+  return __builtin_shuffle(v, load(kSwap.lanes));
+#endif
 }
 
 // The sum of all lanes, always in the same order: halves added up, then quarters.
+template <int Step = kLanes / 2>
 inline float lanes_sum(vec v) {
-#if defined(__clang__)
-  float lanes[kLanes];
-  for (int i = 0; i < kLanes; ++i) lanes[i] = v[i];
-  for (int step = kLanes / 2; step > 0; step /= 2)
-    for (int i = 0; i < step; ++i) lanes[i] += lanes[i + step];
-  return lanes[0];
-#else
-#pragma GCC unroll 4
-  for (int step = kLanes / 2; step > 0; step /= 2) {
-    ivec other;
-    for (int i = 0; i < kLanes; ++i) other[i] = i ^ step;
-    v += __builtin_shuffle(v, other);
+  if constexpr (Step == 0)
+    return v[0];
+  else
+    return lanes_sum<Step / 2>(v + swapped<Step>(v));
+}
+
+template <int Step = kLanes / 2>
+inline float lanes_max(vec v) {
+  if constexpr (Step == 0) {
+    return v[0];
+  } else {
+    const vec other = swapped<Step>(v);
+    return lanes_max<Step / 2>(other > v ? other : v);
   }
-  return v[0];
-#endif
 }
 
 // Which lanes of two vectors side by side go where when their segments are folded: each vector holds `Segments` sums in
