@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +32,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     Readers see the old file or the new one, and a failure leaves nothing behind.
     """
     target = check_writable(path)
-    partial = target.with_name(f".{secrets.token_hex(8)}.part")
+    partial = target.with_name(f".{os.urandom(8).hex()}.part")
     try:
         with open(partial, "xb") as file:
             write(file)
