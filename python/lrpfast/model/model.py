@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import onnx
 
 from lrpfast.errors import InputError
-from lrpfast.model.canonize import canonize
 from lrpfast.model.graph import Graph, Node
 from lrpfast.model.layers import AveragePool, Convolution, Dense, MaxPool, Shape
-from lrpfast.model.onnx_import import model_proto, read
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,6 +74,10 @@ def load(source: str | os.PathLike[str] | bytes | onnx.ModelProto, output: str |
     `output` chooses one of several outputs. Raises `ModelError` for what is no readable model, and
     `UnsupportedError`, which lists all nodes concerned, for one that lrpfast cannot explain.
     """
+    # What reads files takes as long to import as the rest of the package.
+    from lrpfast.model.canonize import canonize
+    from lrpfast.model.onnx_import import model_proto, read
+
     proto, name = model_proto(source)
     reading = read(proto, output)
     return Model(
