@@ -240,7 +240,7 @@ def test_free_sizes_are_prepared_on_sight_and_forgotten_in_turn() -> None:
 def test_every_method_of_convolution_gives_the_same_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x, net = inputs(2), NETS["residual"]
     by_winograd = relevance(net, preset(name), "native", x)
-    monkeypatch.setattr("lrpfast.engine.native.maps.SMALLEST_FOR_WINOGRAD", 1000)
+    monkeypatch.setattr("lrpfast.engine.native.methods.SMALLEST_FOR_WINOGRAD", 1000)
     by_definition = relevance(net, preset(name), "native", x)
     assert np.abs(by_winograd[1] - by_definition[1]).max() > 0  # it was another method
     for found, expected in zip(by_winograd, by_definition, strict=True):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from lrpfast.engine.native.layout import (
     lanes,
     window3,
 )
+from lrpfast.engine.native.methods import Method, sparse_below, winograd_pays
 from lrpfast.engine.native.stacks import FLAT, Blocks
 from lrpfast.engine.reference.maps import modified, window_counts
-from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Layer, Shape, Window, fitted
+from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Shape, Window, fitted
 from lrpfast.rules.terms import AS_IS, NOTHING, Part, WeightPart
 
 #: one value per channel in lanes of 16, or a map of one sample, or nothing
@@ -34,7 +35,6 @@ ONE_PIXEL = Window((), (), (), ())
 
 IDENTITY = core.FunctionParameters(core.Function.identity, 0, 0, 0, 0)
 
-Method: TypeAlias = Literal["dense", "winograd", "skip"]
 Packed: TypeAlias = core.PackedWeights | core.WinogradWeights | core.SkipWeights
 
 
@@ -214,50 +214,6 @@ class ConvolutionMap:
 
     def bias(self, part: WeightPart) -> Bias:
         return self.weights.bias(part)
-
-
-def winograd_pays(layer: Layer, shape: Shape) -> bool:
-    """Whether a layer is a convolution for Winograd's algorithm, and large enough for it to be faster."""
-    if not isinstance(layer, Convolution) or layer.groups != 1:
-        return False
-    window, out_shape = layer.window, layer.output_shape(shape)
-    return (
-        window.kernel == (3, 3)
-        and window.strides == window.dilations == (1, 1)
-        and _pads_within(window, shape[1:], 2)
-        and min(shape[0], out_shape[0]) >= BLOCK
-        and min(*shape[1:], *out_shape[1:]) >= SMALLEST_FOR_WINOGRAD
-        and (out_shape[1] > SMALL_MAP or layer.weight.size <= MANY_WEIGHTS)
-    )
-
-
-#: rows and columns; below, tiles that stick out and the transforms cost what the fewer multiplications save
-SMALLEST_FOR_WINOGRAD = 13
-
-#: rows up to which a map counts as small, and weights (not transformed yet) that it is not worth to transform for
-SMALL_MAP, MANY_WEIGHTS = 16, 2**20
-
-
-def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winograd: bool) -> float:
-    """Where the kernel that skips zeros overtakes the other one, as measured; 0: it does not fit, or never does.
-
-    Beside Winograd's algorithm it is there for the way back alone: relevance is sparser than activations.
-    """
-    if window.kernel == ():
-        return 0.5 if targets >= 64 else 0
-    plain = len(window.kernel) == 2 and set(window.dilations) == {1}
-    if plain and window.kernel == (3, 3) and window.strides == (1, 1) and _pads_within(window, size, 2):
-        if winograd:
-            return (0.28 if size[0] <= SMALL_MAP else 0.18 if size[0] <= 32 else 0.14) if adjoint else 0
-        return 0.6 if targets >= 48 else 0.4
-    pointwise = plain and window.kernel == (1, 1) and _pads_within(window, size, 0)
-    if pointwise and (window.strides == (1, 1) or not adjoint):
-        return 0.75 if targets >= 96 else 0.6 if targets >= 48 else 0.45 if targets >= 32 else 0.3
-    return 0
-
-
-def _pads_within(window: Window, size: Shape, most: int) -> bool:
-    return all(0 <= pad <= most for pads in window.pads_for(size) for pad in pads)
 
 
 def kept(value: core.Tensor) -> core.Activation:

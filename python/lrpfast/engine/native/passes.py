@@ -11,7 +11,8 @@ from lrpfast import _native as core
 from lrpfast.engine.audit import LayerAudit, Sums
 from lrpfast.engine.native.layout import Floats, Recorder, size3
 from lrpfast.engine.native.maps import LinearMap, SumMap, kept, whole_blocks
-from lrpfast.engine.native.prepared import RELU_RULES, Prepared, PreparedStack, Stage, only_moves
+from lrpfast.engine.native.prepared import RELU_RULES, Prepared, Stage, only_moves
+from lrpfast.engine.native.prepared_stack import PreparedStack
 from lrpfast.engine.native.routes import backward_places, forward_places
 from lrpfast.engine.native.stacks import WHOLE
 from lrpfast.engine.plan import Plan

@@ -6,14 +6,13 @@ while they are in the cache, and what lies between them is not kept.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 import numpy as np
 
 from lrpfast import _native as core
-from lrpfast.engine.native.layout import BLOCK, Bench, Floats, Halo, check_rank, window3
+from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, window3
 from lrpfast.engine.native.maps import (
     IDENTITY,
     AffineMap,
@@ -22,13 +21,11 @@ from lrpfast.engine.native.maps import (
     LinearMap,
     PreparedWeights,
     SumMap,
-    added,
-    kept,
-    whole_blocks,
-    winograd_pays,
 )
-from lrpfast.engine.native.stacks import WHOLE, Stack, stacked
-from lrpfast.engine.plan import Denominator, Plan, Step
+from lrpfast.engine.native.methods import WORTH_KEEPING, roomy_nodes
+from lrpfast.engine.native.prepared_stack import PreparedStack, prepare_stack
+from lrpfast.engine.native.stacks import WHOLE, stacked
+from lrpfast.engine.plan import Plan, Step
 from lrpfast.model.graph import Node
 from lrpfast.model.layers import (
     Activation,
@@ -44,13 +41,10 @@ from lrpfast.model.layers import (
     fitted,
 )
 from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
-from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Part, Shifted
+from lrpfast.rules.terms import AS_IS, NOTHING, InputPart, Part
 
 #: what rounding may do to a value behind several layers, in shares of the largest value around it
 ROUNDING = 1e-6
-
-#: products per value from which on it takes longer to compute a map once more than to store and read another one
-WORTH_KEEPING = 128
 
 RELU_RULES = {
     Gradient: core.ActivationRule.gradient,
@@ -58,28 +52,6 @@ RELU_RULES = {
     ReLUGuidedBackprop: core.ActivationRule.guided_backprop,
     ReLUBetaSmooth: core.ActivationRule.beta_smooth,
 }
-GATES = {"open": core.Gate.open, "z > 0": core.Gate.positive, "z < 0": core.Gate.negative}
-
-
-@dataclass(frozen=True, eq=False)
-class PreparedStack:
-    """A stack of groups with its biases, and what of it is constant: inputs, and their share of the denominators."""
-
-    stack: Stack
-    denominator: Denominator
-    shares: list[tuple[core.Gate, float]]
-    channels: int  # of quotients, all groups together
-    bias: Floats | None
-    within: Floats | None  # what of the bias is in what the denominators are made of
-    shift: core.Tensor | None  # a bias that is a map; it is in the denominators, and absorbs
-    fixed: tuple[core.Tensor | None, ...]  # for each part that is fixed its value, or what is added to the input
-    constant: core.Tensor | None
-    spreads: tuple[tuple[int, ...], ...]  # parts, and which of them are handed down to together
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether relevance of all channels is added up first."""
-        return self.stack.is_flat and self.channels == 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,37 +172,6 @@ def _with_margins(stages: list[Stage]) -> tuple[Stage, ...]:
     return tuple(found)
 
 
-def roomy_nodes(plan: Plan, shapes: dict[str, Shape], max_memory: int | None) -> set[str]:
-    """Names of the layers whose weights may be packed in several ways.
-
-    Weights for Winograd's algorithm take four times the memory of others, and those for skipping zeros come on top.
-    Where there is a limit, what is left of it when all weights and the values of a pass have their place goes to the
-    layers with the largest maps: they save most for it.
-    """
-    weighted = [step for step in plan.steps if isinstance(step.node.layer, Convolution | Dense)]
-    if max_memory is None:
-        return {step.node.name for step in weighted}
-    values = 4 * sum(math.prod(shape) for shape in shapes.values())
-    left = max_memory - sum(_weight_bytes(step) for step in weighted) - values
-    roomy = set()
-    for step in sorted(weighted, key=lambda step: -math.prod(shapes[step.node.output][1:])):
-        layer = step.node.layer
-        more = (4 if winograd_pays(layer, shapes[step.node.inputs[0]]) else 1) * _weight_bytes(step)
-        if more <= left:
-            left -= more
-            roomy.add(step.node.name)
-    return roomy
-
-
-def _weight_bytes(step: Step) -> int:
-    """Bytes of the packed weights of a step, for all terms and both directions."""
-    layer = step.node.layer
-    if not isinstance(layer, Convolution | Dense):
-        return 0
-    terms = sum(2 * len(group.terms) for group in step.groups)
-    return 4 * layer.weight.size * (1 + terms)
-
-
 def _stage(
     step: Step, weights: dict[str, PreparedWeights], bench: Bench, shapes: dict[str, Shape], roomy: bool
 ) -> Stage:
@@ -244,7 +185,7 @@ def _stage(
             return replace(stage, function=_function(layer, step.rule), slope=_slope(layer, bench, ins[0]))
         case Convolution() | Dense() | Affine() | AveragePool() | Sum():
             linear = _linear_map(node, weights, bench, ins[0], roomy)
-            stacks = tuple(_prepare_stack(s, linear, bench, ins[0]) for s in stacked(step.groups, linear.together))
+            stacks = tuple(prepare_stack(s, linear, bench, ins[0]) for s in stacked(step.groups, linear.together))
             keeps = any(stack.denominator == "forward" for stack in stacks)
             keeps |= any(group.gate != "open" for group in step.groups)
             stage = replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)
@@ -334,95 +275,6 @@ def _linear_map(node: Node, weights: dict[str, PreparedWeights], bench: Bench, s
             return SumMap(shape)
         case _:
             return ConvolutionMap(weights[node.name], shape, roomy)
-
-
-def _prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -> PreparedStack:
-    out = linear.out_shape
-    flat = stack.is_flat and linear.together
-    each = whole_blocks(out[0], len(stack.groups))
-    channels = 1 if flat else len(stack.groups) * each
-    denominator = _denominator(stack, linear)
-    if denominator == "computed":
-        linear.prepare(stack.free()[0], False)
-    every = tuple(range(len(stack.parts)))
-    spreads = (every,) if linear.spreads_at_once(stack.blocks) else tuple((part,) for part in every)
-    for parts in spreads:
-        linear.prepare(stack.columns(parts), True)
-    biases = [linear.bias(group.bias) for group in stack.groups]
-    shift = biases[0] if isinstance(biases[0], core.Tensor) else None
-    own = [1.0] if denominator == "forward" else [of_own for of_own, _ in stack.mix or ()]
-    bias = within = None
-    if not flat and shift is None:
-        bias, within = _joined(biases, each), _joined([_times(factor, linear.bias(AS_IS)) for factor in own], each)
-        if bias is None and within is not None:  # denominators without the bias, made of values with it
-            bias = np.zeros_like(within)
-    fixed = tuple(
-        None if isinstance(part, Part) else bench.loaded(_constant_input(part, shape), linear.halo)
-        for part in stack.parts
-    )
-    return PreparedStack(
-        stack,
-        denominator,
-        [(GATES[group.gate], group.share) for group in stack.groups],
-        channels,
-        bias,
-        within,
-        shift,
-        fixed,
-        _constant(stack, fixed, shift if denominator != "forward" else None, linear, bench, (channels, *out[1:])),
-        spreads,
-    )
-
-
-def _denominator(stack: Stack, linear: LinearMap) -> Denominator:
-    """Where the denominators come from: if the layer's own values lack a constant only, from the forward pass."""
-    shifted = any(isinstance(part, Shifted) for part in stack.parts)
-    if shifted and stack.free() == (WHOLE, [AS_IS]) and not isinstance(linear.bias(AS_IS), core.Tensor):
-        return "forward"
-    return stack.groups[0].denominator
-
-
-def _times(factor: float, bias: Floats | core.Tensor | None) -> Floats | None:
-    return np.float32(factor) * bias if isinstance(bias, np.ndarray) else None
-
-
-def _constant_input(part: Fixed | Shifted, shape: Shape) -> Floats:
-    """A fixed input, or what is added to a shifted one; one sample."""
-    value = np.asarray(part.value, np.float32)
-    return np.broadcast_to(-value if isinstance(part, Shifted) else value, shape)[np.newaxis]
-
-
-def _joined(biases: list[Floats | core.Tensor | None], channels: int) -> Floats | None:
-    """The biases of all groups behind one another, or None if there are none."""
-    if all(bias is None for bias in biases):
-        return None
-    nothing = np.zeros(-(-channels // BLOCK) * BLOCK, np.float32)
-    return np.concatenate([bias if isinstance(bias, np.ndarray) else nothing for bias in biases])
-
-
-def _constant(
-    stack: Stack,
-    fixed: tuple[core.Tensor | None, ...],
-    shift: core.Tensor | None,
-    linear: LinearMap,
-    bench: Bench,
-    shape: Shape,
-) -> core.Tensor | None:
-    """The part of the denominators that does not depend on the input, but for biases that are lanes; one sample."""
-    total = None
-    for index, a in enumerate(fixed):
-        if a is None:
-            continue
-        blocks = stack.columns([index])
-        linear.prepare(blocks, False)
-        value = bench.tensor(1, shape)
-        linear.evaluate(bench, blocks, [Part(1, 1)], [a], kept(value))
-        total = value if total is None else added(bench, total, value)
-    if shift is not None:
-        value = bench.tensor(1, shape)
-        bench.add(core.affine(shift, None, None, value))
-        total = value if total is None else added(bench, total, value)
-    return total
 
 
 def _function(layer: Activation, rule: Rule) -> core.FunctionParameters:

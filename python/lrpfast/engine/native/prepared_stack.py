@@ -1,0 +1,128 @@
+"""A stack of groups with what depends on weights and shape alone: biases, constant inputs, parts of denominators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrpfast import _native as core
+from lrpfast.engine.native.layout import BLOCK, Bench, Floats
+from lrpfast.engine.native.maps import LinearMap, added, kept, whole_blocks
+from lrpfast.engine.native.stacks import WHOLE, Stack
+from lrpfast.engine.plan import Denominator
+from lrpfast.model.layers import Shape
+from lrpfast.rules.terms import AS_IS, Fixed, Part, Shifted
+
+GATES = {"open": core.Gate.open, "z > 0": core.Gate.positive, "z < 0": core.Gate.negative}
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedStack:
+    """A stack of groups with its biases, and what of it is constant: inputs, and their share of the denominators."""
+
+    stack: Stack
+    denominator: Denominator
+    shares: list[tuple[core.Gate, float]]
+    channels: int  # of quotients, all groups together
+    bias: Floats | None
+    within: Floats | None  # what of the bias is in what the denominators are made of
+    shift: core.Tensor | None  # a bias that is a map; it is in the denominators, and absorbs
+    fixed: tuple[core.Tensor | None, ...]  # for each part that is fixed its value, or what is added to the input
+    constant: core.Tensor | None
+    spreads: tuple[tuple[int, ...], ...]  # parts, and which of them are handed down to together
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether relevance of all channels is added up first."""
+        return self.stack.is_flat and self.channels == 1
+
+
+def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -> PreparedStack:
+    """A stack of a layer whose input has samples of `shape`, with the weights packed that it needs."""
+    out = linear.out_shape
+    flat = stack.is_flat and linear.together
+    each = whole_blocks(out[0], len(stack.groups))
+    channels = 1 if flat else len(stack.groups) * each
+    denominator = _denominator(stack, linear)
+    if denominator == "computed":
+        linear.prepare(stack.free()[0], False)
+    every = tuple(range(len(stack.parts)))
+    spreads = (every,) if linear.spreads_at_once(stack.blocks) else tuple((part,) for part in every)
+    for parts in spreads:
+        linear.prepare(stack.columns(parts), True)
+    biases = [linear.bias(group.bias) for group in stack.groups]
+    shift = biases[0] if isinstance(biases[0], core.Tensor) else None
+    own = [1.0] if denominator == "forward" else [of_own for of_own, _ in stack.mix or ()]
+    bias = within = None
+    if not flat and shift is None:
+        bias, within = _joined(biases, each), _joined([_times(factor, linear.bias(AS_IS)) for factor in own], each)
+        if bias is None and within is not None:  # denominators without the bias, made of values with it
+            bias = np.zeros_like(within)
+    fixed = tuple(
+        None if isinstance(part, Part) else bench.loaded(_constant_input(part, shape), linear.halo)
+        for part in stack.parts
+    )
+    return PreparedStack(
+        stack,
+        denominator,
+        [(GATES[group.gate], group.share) for group in stack.groups],
+        channels,
+        bias,
+        within,
+        shift,
+        fixed,
+        _constant(stack, fixed, shift if denominator != "forward" else None, linear, bench, (channels, *out[1:])),
+        spreads,
+    )
+
+
+def _denominator(stack: Stack, linear: LinearMap) -> Denominator:
+    """Where the denominators come from: if the layer's own values lack a constant only, from the forward pass."""
+    shifted = any(isinstance(part, Shifted) for part in stack.parts)
+    if shifted and stack.free() == (WHOLE, [AS_IS]) and not isinstance(linear.bias(AS_IS), core.Tensor):
+        return "forward"
+    return stack.groups[0].denominator
+
+
+def _times(factor: float, bias: Floats | core.Tensor | None) -> Floats | None:
+    return np.float32(factor) * bias if isinstance(bias, np.ndarray) else None
+
+
+def _constant_input(part: Fixed | Shifted, shape: Shape) -> Floats:
+    """A fixed input, or what is added to a shifted one; one sample."""
+    value = np.asarray(part.value, np.float32)
+    return np.broadcast_to(-value if isinstance(part, Shifted) else value, shape)[np.newaxis]
+
+
+def _joined(biases: list[Floats | core.Tensor | None], channels: int) -> Floats | None:
+    """The biases of all groups behind one another, or None if there are none."""
+    if all(bias is None for bias in biases):
+        return None
+    nothing = np.zeros(-(-channels // BLOCK) * BLOCK, np.float32)
+    return np.concatenate([bias if isinstance(bias, np.ndarray) else nothing for bias in biases])
+
+
+def _constant(
+    stack: Stack,
+    fixed: tuple[core.Tensor | None, ...],
+    shift: core.Tensor | None,
+    linear: LinearMap,
+    bench: Bench,
+    shape: Shape,
+) -> core.Tensor | None:
+    """The part of the denominators that does not depend on the input, but for biases that are lanes; one sample."""
+    total = None
+    for index, a in enumerate(fixed):
+        if a is None:
+            continue
+        blocks = stack.columns([index])
+        linear.prepare(blocks, False)
+        value = bench.tensor(1, shape)
+        linear.evaluate(bench, blocks, [Part(1, 1)], [a], kept(value))
+        total = value if total is None else added(bench, total, value)
+    if shift is not None:
+        value = bench.tensor(1, shape)
+        bench.add(core.affine(shift, None, None, value))
+        total = value if total is None else added(bench, total, value)
+    return total
