@@ -31,14 +31,24 @@ PoolTask task_for(const Window& window, const Tensor& map, const Tensor& windows
   return task;
 }
 
-// Calls f(task, sample, block, plane, row) for every row of windows; windows of one map stay on one thread, because
-// overlapping ones add to the same elements.
-template <class F>
-void for_window_rows(const Window& window, const Tensor& map, const Tensor& windows, int threads, const F& f) {
+void leave(const Tensor&, std::int64_t, std::int64_t) {}
+
+// Just before something is added to the map, so that it is in the cache.
+void clear(const Tensor& map, std::int64_t sample, std::int64_t block) {
+  for (int d = 0; d < map.size[0]; ++d)
+    for (int h = 0; h < map.size[1]; ++h) std::fill_n(map.row(sample, block, d, h), map.size[2] * kBlock, 0.0f);
+}
+
+// Calls begin(map, sample, block) for every map, and f(task, sample, block, plane, row) for every row of its windows;
+// windows of one map stay on one thread, because overlapping ones add to the same elements.
+template <class Begin, class F>
+void for_window_rows(const Window& window, const Tensor& map, const Tensor& windows, int threads, const Begin& begin,
+                     const F& f) {
   const double taps = static_cast<double>(window.kernel[0]) * window.kernel[1] * window.kernel[2];
   parallel_for(threads, static_cast<long>(map.samples) * map.blocks, kPassing / 2 * windows.vectors() * taps,
                [&](long index) {
                  const std::int64_t sample = index / map.blocks, block = index % map.blocks;
+                 begin(map, sample, block);
                  for (int d = 0; d < windows.size[0]; ++d)
                    for (int h = 0; h < windows.size[1]; ++h) {
                      PoolTask task = task_for(window, map, windows, d, h);
@@ -47,8 +57,6 @@ void for_window_rows(const Window& window, const Tensor& map, const Tensor& wind
                    }
                });
 }
-
-void clear(const Tensor& out, int threads) { fill(out, 0).run(threads); }
 
 std::int64_t first_window(const Tensor& windows, int plane, int row) {
   return (static_cast<std::int64_t>(plane) * windows.size[1] + row) * windows.size[2];
@@ -61,7 +69,7 @@ Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tens
   check(x, winners);
   if (y.size != winners.size) throw std::invalid_argument("max_pool: winners of another size than values");
   return Step([window, x = x.borrowed(), y = y.borrowed(), winners = winners.borrowed(), margin](int threads) {
-    for_window_rows(window, x, y, threads, [&](PoolTask task, auto sample, auto block, int d, int h) {
+    for_window_rows(window, x, y, threads, leave, [&](PoolTask task, auto sample, auto block, int d, int h) {
       task.margin = margin;
       kernels().max_pool(task, y.row(sample, block, d, h),
                          reinterpret_cast<std::int32_t*>(winners.row(sample, block, d, h)));
@@ -75,8 +83,7 @@ Step max_unpool(const Window& window, const Tensor& r, const Tensor& winners, co
     throw std::invalid_argument("max_unpool: winners do not fit the relevance");
   return Step([window, r = r.borrowed(), winners = winners.borrowed(), out = out.borrowed()](int threads) {
     const int explanations = r.samples / winners.samples;
-    clear(out, threads);
-    for_window_rows(window, out, r, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+    for_window_rows(window, out, r, threads, clear, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
       const float* won = winners.row(sample / explanations, block, d, h);
       kernels().max_unpool(task, r.row(sample, block, d, h), reinterpret_cast<const std::int32_t*>(won),
                            out.at(sample, block));
@@ -87,7 +94,7 @@ Step max_unpool(const Window& window, const Tensor& r, const Tensor& winners, co
 Step sum_pool(const Window& window, const Tensor& x, const std::vector<float>& factors, const Tensor& y) {
   check(x, y);
   return Step([window, x = x.borrowed(), factors, y = y.borrowed()](int threads) {
-    for_window_rows(window, x, y, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+    for_window_rows(window, x, y, threads, leave, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
       kernels().sum_pool(task, factors.data() + first_window(y, d, h), y.row(sample, block, d, h));
     });
   });
@@ -96,8 +103,7 @@ Step sum_pool(const Window& window, const Tensor& x, const std::vector<float>& f
 Step sum_unpool(const Window& window, const Tensor& s, const std::vector<float>& factors, const Tensor& out) {
   check(out, s);
   return Step([window, s = s.borrowed(), factors, out = out.borrowed()](int threads) {
-    clear(out, threads);
-    for_window_rows(window, out, s, threads, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
+    for_window_rows(window, out, s, threads, clear, [&](const PoolTask& task, auto sample, auto block, int d, int h) {
       kernels().sum_unpool(task, factors.data() + first_window(s, d, h), s.row(sample, block, d, h),
                            out.at(sample, block));
     });

@@ -16,6 +16,7 @@ struct Range {
 
 // Taps of a kernel that fall inside the map when the first tap is at `start`.
 inline Range inside(int start, int kernel, int dilation, int size) {
+  if (start >= 0 && start + (kernel - 1) * dilation < size) return {0, kernel};  // most of them; divisions take longer
   int begin = start < 0 ? (-start + dilation - 1) / dilation : 0;
   int end = start >= size ? 0 : (size - 1 - start) / dilation + 1;
   return {begin, end < kernel ? end : kernel};
