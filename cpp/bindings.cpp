@@ -16,6 +16,7 @@
 #include "dispatch.h"
 #include "elementwise.h"
 #include "epilogue.h"
+#include "patch.h"
 #include "pooling.h"
 #include "program.h"
 #include "skip.h"
@@ -143,6 +144,15 @@ std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint) {
   return std::make_shared<SkipWeights>(data, outputs, inputs, taps, adjoint);
 }
 
+std::shared_ptr<PatchWeights> pack_patches(const Floats& weights, int rows, int columns) {
+  if (weights.ndim() != 3 || weights.shape(2) != static_cast<py::ssize_t>(rows) * columns)
+    throw std::invalid_argument("weights must be (outputs, inputs, rows * columns) for patches");
+  const float* data = weights.data();
+  const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
+  const py::gil_scoped_release unlocked;
+  return std::make_shared<PatchWeights>(data, outputs, inputs, rows, columns);
+}
+
 py::array_t<double> read(const Figures& figures) {
   py::array_t<double> table({figures.samples(), figures.columns()});
   figures.write(table.mutable_data(), figures.columns());
@@ -209,6 +219,9 @@ void bind_types(py::module_& m) {
   py::class_<SkipWeights, std::shared_ptr<SkipWeights>>(m, "SkipWeights")
       .def(py::init(&pack_skip), "weights"_a, "adjoint"_a)
       .def_property_readonly("bytes", [](const SkipWeights& w) { return w.floats() * sizeof(float); });
+  py::class_<PatchWeights, std::shared_ptr<PatchWeights>>(m, "PatchWeights")
+      .def(py::init(&pack_patches), "weights"_a, "rows"_a, "columns"_a)
+      .def_property_readonly("bytes", [](const PatchWeights& w) { return w.floats() * sizeof(float); });
   py::class_<FunctionParameters>(m, "FunctionParameters")
       .def(py::init<Function, float, float, float, float>(), "function"_a, "alpha"_a, "beta"_a, "low"_a, "high"_a);
   py::enum_<Function>(m, "Function")
@@ -287,6 +300,14 @@ void bind_linear_maps(py::module_& m) {
       "skip",
       [](std::shared_ptr<SkipWeights> weights, const Window& window, const Tensor& source,
          std::shared_ptr<Epilogue> epilogue) { return skip(std::move(weights), window, source, std::move(epilogue)); },
+      "weights"_a, "window"_a, "source"_a, "epilogue"_a);
+  m.def(
+      "patch",
+      [](std::shared_ptr<PatchWeights> weights, const Window& window, const Tensor& source,
+         std::shared_ptr<Epilogue> epilogue) {
+        check_span(window, epilogue->size, source.size);
+        return patch(std::move(weights), window, source, std::move(epilogue));
+      },
       "weights"_a, "window"_a, "source"_a, "epilogue"_a);
   m.def("sparse_or", &sparse_or, "sparse"_a, "dense"_a, "source"_a, "threshold"_a);
   m.def("take_up", &take_up, "terms"_a, "epilogue"_a);

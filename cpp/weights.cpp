@@ -7,6 +7,21 @@
 
 namespace lrpfast {
 
+std::vector<int> targets_with_weights(const float* weights, int outputs, int inputs, int taps, bool adjoint) {
+  const int sources = adjoint ? outputs : inputs, targets = adjoint ? inputs : outputs;
+  std::vector<int> found;
+  for (int target = 0; target < targets; ++target) {
+    bool any = false;
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(sources) * taps && !any; ++i) {
+      const std::int64_t source = i / taps;
+      const std::int64_t pair = adjoint ? source * inputs + target : target * inputs + source;
+      any = weights[pair * taps + i % taps] != 0;
+    }
+    if (any) found.push_back(target);
+  }
+  return found;
+}
+
 PackedWeights::PackedWeights(const float* weights, int outputs, int inputs_per_group, int taps_, int groups,
                              bool adjoint_)
     : taps(taps_), adjoint(adjoint_) {
@@ -16,7 +31,7 @@ PackedWeights::PackedWeights(const float* weights, int outputs, int inputs_per_g
   source_channels = adjoint ? outputs : inputs;
   target_channels = adjoint ? inputs : outputs;
   if (groups == 1 && source_channels >= kBlock && target_channels <= kNarrow * kBlock)
-    targets = targets_with_weights(weights, inputs);
+    targets = targets_with_weights(weights, outputs, inputs, taps, adjoint);
   if (groups > 1 && inputs == groups && outputs == groups)
     form = Form::depthwise;
   else
@@ -44,21 +59,6 @@ void PackedWeights::pack_depthwise(const float* weights) {
         memory_.block.get()[(static_cast<std::int64_t>(block) * taps + tap) * kBlock + lane] =
             channel < target_channels ? weights[static_cast<std::int64_t>(channel) * taps + tap] : 0.0f;
       }
-}
-
-std::vector<int> PackedWeights::targets_with_weights(const float* weights, int inputs) const {
-  std::vector<int> found;
-  for (int target = 0; target < target_channels; ++target) {
-    bool any = false;
-    for (int i = 0; i < source_channels * taps && !any; ++i) {
-      const int source = i / taps;
-      const std::int64_t pair = adjoint ? static_cast<std::int64_t>(source) * inputs + target
-                                        : static_cast<std::int64_t>(target) * inputs + source;
-      any = weights[pair * taps + i % taps] != 0;
-    }
-    if (any) found.push_back(target);
-  }
-  return found;
 }
 
 void PackedWeights::pack_narrow(const float* weights, int inputs) {

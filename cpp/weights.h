@@ -9,6 +9,9 @@
 
 namespace lrpfast {
 
+// The target channels of a convolution, or of its adjoint, that have any weights; `weights` is (outputs, inputs, taps).
+std::vector<int> targets_with_weights(const float* weights, int outputs, int inputs, int taps, bool adjoint);
+
 // Which kernel the weights are for: narrow if few of the targets have any weights.
 enum class Form { dense, narrow, depthwise };
 
@@ -35,7 +38,6 @@ class PackedWeights {
 
  private:
   void pack_depthwise(const float* weights);
-  std::vector<int> targets_with_weights(const float* weights, int inputs) const;
   void pack_narrow(const float* weights, int inputs);
   void pack_panels(const float* weights, int inputs_per_group, int groups);
   Pool pool_;

@@ -175,6 +175,22 @@ struct SkipTask {
   int ahead_lines;
 };
 
+// From the pixels of a row, and some blocks of inputs, to the patches that they reach in an image of few channels.
+struct PatchTask {
+  const float* input;  // first block, first pixel
+  long input_block, input_column;
+  int blocks;  // up to kPatchBlocks
+  int columns;
+  const float* weights;  // [channel of the blocks][some kernel rows][width][16]
+  long channel;          // floats from one channel to the next
+  int rows, width;       // of kernel rows that are wanted, and of blocks of 16 floats in each
+  float* image;          // the patch of the first pixel: rows of pixels, the channels of one behind those of another
+  long row, column;      // floats from one row to the next, and from the patch of a pixel to that of the next one
+};
+
+// Input blocks of one task, at most.
+constexpr int kPatchBlocks = 4;
+
 // Input blocks of a group, at most.
 constexpr int skip_blocks(int taps) { return taps == 1 ? 4 : 2; }
 
@@ -190,6 +206,7 @@ struct KernelTable {
   void (*winograd_output)(const WinogradOutput&);
   int skip_panel;  // output blocks of a panel of 3 taps, at most; twice as many of one tap
   void (*skip)(const SkipTask&);
+  void (*patch)(const PatchTask&);
   long (*nonzeros)(const float* x, long floats);  // how many there are; x is aligned, floats a multiple of 16
   // y = function(x + bias), with a bias of 16 floats or null, and one slope for each element or null.
   void (*activate)(const FunctionParameters&, const float* bias, In x, In slope, Out y, Area);

@@ -12,50 +12,15 @@
 // first level cache while pixels go by: 24 and 32 KiB. The end of a visit is a branch that nobody can predict: groups
 // of several blocks make visits longer, and a pixel's bits are read a visit ahead, so that a wrong guess is known at
 // once (a quarter faster).
-#include "vector.h"
+#include "visit.h"
 
 namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
 
-constexpr int kMostBlocks = 4;  // of a group
-
 // A column of no more vectors than this has two sets of sums, which take turns: enough are in flight then to hide the
 // latency of the multiply-add.
 constexpr int kFewest = 4;
-
-// A bit for each lane that is not zero, the only thing here that the vector extensions have no word for.
-inline unsigned nonzero_lanes(vec x) {
-#if defined(__AVX512F__)
-  constexpr int kNotEqualOrUnordered = 4, kAllLanes = -1, kCurrentRounding = 4;
-  return __builtin_ia32_cmpps512_mask(x, vec{}, kNotEqualOrUnordered, kAllLanes, kCurrentRounding);
-#elif defined(__AVX2__)
-  return __builtin_ia32_movmskps256(reinterpret_cast<vec>(x != vec{}));
-#elif defined(__SSE__)
-  return __builtin_ia32_movmskps(reinterpret_cast<vec>(x != vec{}));
-#else
-  unsigned bits = 0;
-  for (int i = 0; i < kLanes; ++i) bits |= static_cast<unsigned>(x[i] != 0) << i;
-  return bits;
-#endif
-}
-
-// The channels of a pixel that take part in a visit, and a bit for each that is not zero. NaN is not zero.
-struct Visit {
-  alignas(64) float values[kMostBlocks * kBlock];
-  uint64_t nonzero;
-
-  inline void read(const SkipTask& task, const float* pixel) {
-    nonzero = 0;
-    for (int b = 0; b < task.blocks; ++b, pixel += task.input_block)
-#pragma GCC unroll 4
-      for (int v = 0; v < kBlock; v += kLanes) {
-        const vec lanes = load(pixel + v);
-        store(values + b * kBlock + v, lanes);
-        nonzero |= static_cast<uint64_t>(nonzero_lanes(lanes)) << (b * kBlock + v);
-      }
-  }
-};
 
 // The sums of one pixel of the output, in registers.
 template <int Width>
@@ -123,19 +88,19 @@ void row_of_three(const SkipTask& task, const float* pixel, float* sums, const f
   Sums<Width> a, b, c;
   a.fetch(sums, block);
   b.fetch(sums + kBlock, block);
-  visits[0].read(task, pixel);
+  visits[0].read(task.input_block, task.blocks, pixel);
   int left = task.columns;
   for (; left >= 3; left -= 3, pixel += 3 * step, sums += 3 * kBlock) {
     for (int line = 0; line < 3 * task.ahead_lines; ++line, ahead += kBlock) __builtin_prefetch(ahead, 0, 2);
-    visits[1].read(task, pixel + step);
+    visits[1].read(task.input_block, task.blocks, pixel + step);
     c.fetch(sums + 2 * kBlock, block);
     scatter(task, visits[0], a, b, c);
     a.put(sums, block);
-    visits[2].read(task, pixel + 2 * step);
+    visits[2].read(task.input_block, task.blocks, pixel + 2 * step);
     a.fetch(sums + 3 * kBlock, block);
     scatter(task, visits[1], b, c, a);
     b.put(sums + kBlock, block);
-    if (left > 3) visits[0].read(task, pixel + 3 * step);
+    if (left > 3) visits[0].read(task.input_block, task.blocks, pixel + 3 * step);
     b.fetch(sums + 4 * kBlock, block);
     scatter(task, visits[2], c, a, b);
     c.put(sums + 2 * kBlock, block);
@@ -146,7 +111,7 @@ void row_of_three(const SkipTask& task, const float* pixel, float* sums, const f
     a.put(sums, block);
     a = b;
     b = c;
-    if (left > 1) visits[0].read(task, pixel + step);
+    if (left > 1) visits[0].read(task.input_block, task.blocks, pixel + step);
   }
   a.put(sums, block);
   b.put(sums + kBlock, block);
@@ -156,13 +121,13 @@ template <int Width>
 void row_of_one(const SkipTask& task, const float* pixel, float* sums, const float* ahead) {
   const long step = task.input_column;
   Visit visits[2];
-  visits[0].read(task, pixel);
+  visits[0].read(task.input_block, task.blocks, pixel);
   int left = task.columns;
   for (; left >= 2; left -= 2, pixel += 2 * step, sums += 2 * kBlock) {
     for (int line = 0; line < 2 * task.ahead_lines; ++line, ahead += kBlock) __builtin_prefetch(ahead, 0, 2);
-    visits[1].read(task, pixel + step);
+    visits[1].read(task.input_block, task.blocks, pixel + step);
     add_up<Width>(task, visits[0], sums);
-    if (left > 2) visits[0].read(task, pixel + 2 * step);
+    if (left > 2) visits[0].read(task.input_block, task.blocks, pixel + 2 * step);
     add_up<Width>(task, visits[1], sums + kBlock);
   }
   if (left > 0) add_up<Width>(task, visits[0], sums);

@@ -14,6 +14,7 @@ void winograd_input(const WinogradInput&);
 void winograd_multiply(const WinogradProduct&);
 void winograd_output(const WinogradOutput&);
 void skip(const SkipTask&);
+void patch(const PatchTask&);
 long nonzeros(const float*, long);
 void activate(const FunctionParameters&, const float*, In, In, Out, Area);
 void activation_relevance(ActivationRule, const FunctionParameters&, In, In, In, Out, Area);
@@ -41,6 +42,7 @@ const KernelTable& table() {
                                      winograd_output,
                                      4 / kVectors,
                                      skip,
+                                     patch,
                                      nonzeros,
                                      activate,
                                      activation_relevance,

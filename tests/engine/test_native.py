@@ -247,6 +247,23 @@ def test_every_method_of_convolution_gives_the_same_numbers(name: str, monkeypat
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("name", ["epsilon_gamma_box", "epsilon_plus"])
+def test_relevance_reaches_the_image_by_patches_or_else_with_the_same_numbers(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    first = Convolution(weights(rng, 24, 3, 7, 7), None, window((7, 7), (2, 2), pads=3))
+    pool = MaxPool(window((2, 2), (2, 2)))  # leaves a quarter of the relevance
+    net = chain([first, Activation("relu"), pool, Reshape((-1,)), Dense(weights(rng, 3, 24 * 49), None)], (3, 28, 28))
+    x = rng.uniform(-1, 1, (2, 3, 28, 28)).astype(np.float32)
+    by_patches = relevance(net, preset(name), "native", x)
+    monkeypatch.setattr("lrpfast.engine.native.methods.SMALLEST_PATCH", 1000)
+    otherwise = relevance(net, preset(name), "native", x)
+    assert np.abs(by_patches[1] - otherwise[1]).max() > 0  # it was another way
+    for one, other in zip(by_patches, otherwise, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6 * np.abs(one).max())
+
+
 @pytest.mark.parametrize("net", NETS)
 def test_denominators_that_are_kept_or_computed_again_give_the_same_numbers(
     net: str, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,8 @@ here=$root/tools/aarch64
 mkdir -p "${1:-$root/build/aarch64}"
 work=$(cd "${1:-$root/build/aarch64}" && pwd)
 shift || true
-[ $# -gt 0 ] || set -- tools/aarch64/test_processor.py tests/test_kernels.py tests/test_epilogues.py
+[ $# -gt 0 ] || set -- tools/aarch64/test_processor.py tests/test_kernels.py tests/test_epilogues.py \
+  tests/test_skip.py tests/test_patch.py
 sysroot=$work/sysroot
 python=$work/environment/bin/python
 

@@ -21,7 +21,7 @@ from lrpfast.engine.native.layout import (
     lanes,
     window3,
 )
-from lrpfast.engine.native.methods import Method, sparse_below, winograd_pays
+from lrpfast.engine.native.methods import Method, patches_below, sparse_below, winograd_pays
 from lrpfast.engine.native.stacks import FLAT, Blocks
 from lrpfast.engine.reference.maps import modified, window_counts
 from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Shape, Window, fitted
@@ -35,7 +35,7 @@ ONE_PIXEL = Window((), (), (), ())
 
 IDENTITY = core.FunctionParameters(core.Function.identity, 0, 0, 0, 0)
 
-Packed: TypeAlias = core.PackedWeights | core.WinogradWeights | core.SkipWeights
+Packed: TypeAlias = core.PackedWeights | core.WinogradWeights | core.SkipWeights | core.PatchWeights
 
 
 class PreparedWeights:
@@ -59,6 +59,9 @@ class PreparedWeights:
                 return core.WinogradWeights(weight, adjoint)
             case "skip":
                 return core.SkipWeights(weight, adjoint)
+            case "patch":
+                assert isinstance(self.layer, Convolution)
+                return core.PatchWeights(weight, *self.layer.window.kernel)
             case "dense":
                 return core.PackedWeights(weight, self.groups, adjoint)
 
@@ -157,17 +160,20 @@ class ConvolutionMap:
     def _methods(self, blocks: Blocks, adjoint: bool) -> list[Method]:
         """How the map may run: in one way, or by visiting what is not zero where that is less."""
         usual: Method = "winograd" if self.winograd else "dense"
-        return [usual, "skip"] if self._sparse_below(blocks, adjoint) > 0 else [usual]
+        sparse, below = self._sparse_method(blocks, adjoint)
+        return [usual, sparse] if below > 0 else [usual]
 
-    def _sparse_below(self, blocks: Blocks, adjoint: bool) -> float:
-        """The share of values other than zero up to which it pays to visit these alone."""
+    def _sparse_method(self, blocks: Blocks, adjoint: bool) -> tuple[Method, float]:
+        """How to visit only values that are not zero, and the share of these up to which that pays; 0: never."""
         if not self.together or not self.roomy or blocks == FLAT:
-            return 0
+            return "skip", 0
+        if adjoint and self.spreads_at_once(blocks):
+            return "patch", patches_below(self.layer_window, self.shape[1:])
         outputs, inputs = self.out_shape[0] * len(blocks), self.shape[0] * len(blocks[0])
         targets, sources = (inputs, outputs) if adjoint else (outputs, inputs)
         if min(targets, sources) < BLOCK:
-            return 0
-        return sparse_below(self.layer_window, self.shape[1:], targets, adjoint, self.winograd)
+            return "skip", 0
+        return "skip", sparse_below(self.layer_window, self.shape[1:], targets, adjoint, self.winograd)
 
     def evaluate(
         self, on: Recorder, blocks: Blocks, parts: list[Part], inputs: list[core.Tensor], to: core.Epilogue
@@ -197,8 +203,8 @@ class ConvolutionMap:
         if len(steps) == 1:
             on.add(steps[0])
         else:
-            usual, skip = steps
-            on.add(core.sparse_or(skip, usual, source, self._sparse_below(blocks, adjoint)))
+            usual, sparse = steps
+            on.add(core.sparse_or(sparse, usual, source, self._sparse_method(blocks, adjoint)[1]))
 
     def _step(
         self, blocks: Blocks, adjoint: bool, method: Method, source: core.Tensor, to: core.Epilogue
@@ -210,6 +216,8 @@ class ConvolutionMap:
             return core.winograd(packed, before, source, to)
         if isinstance(packed, core.SkipWeights):
             return core.skip(packed, self.window, source, to)
+        if isinstance(packed, core.PatchWeights):
+            return core.patch(packed, self.window, source, to)
         return core.convolve(packed, self.window, source, to)
 
     def bias(self, part: WeightPart) -> Bias:

@@ -1,7 +1,7 @@
 """Which method computes a layer: measured figures, and the questions that they answer.
 
 Weights may be packed for convolution by definition ("dense"), for Winograd's algorithm, and for visiting only what is
-not zero ("skip").
+not zero: in general ("skip"), and on the way back to an image of few channels ("patch").
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from lrpfast.engine.native.layout import BLOCK
 from lrpfast.engine.plan import Plan, Step
 from lrpfast.model.layers import Convolution, Dense, Layer, Shape, Window
 
-Method: TypeAlias = Literal["dense", "winograd", "skip"]
+Method: TypeAlias = Literal["dense", "winograd", "skip", "patch"]
 
 #: rows and columns; below, tiles that stick out and the transforms cost what the fewer multiplications save
 SMALLEST_FOR_WINOGRAD = 13
 
 #: rows up to which a map counts as small, and weights (not transformed yet) that it is not worth to transform for
 SMALL_MAP, MANY_WEIGHTS = 16, 2**20
+
+#: taps of a kernel whose patches are large enough, and the share of values other than zero up to which they pay
+SMALLEST_PATCH, PATCHES_BELOW = 25, 0.3
 
 #: products per value from which on it takes longer to compute a map once more than to store and read another one
 WORTH_KEEPING = 128
@@ -56,6 +59,13 @@ def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winog
     if pointwise and (window.strides == (1, 1) or not adjoint):
         return 0.75 if targets >= 96 else 0.6 if targets >= 48 else 0.45 if targets >= 32 else 0.3
     return 0
+
+
+def patches_below(window: Window, size: Shape) -> float:
+    """The same for the way back by patches: small ones cost more to add to the image than their zeros save."""
+    plain = len(window.kernel) == 2 and set(window.dilations) == {1}
+    fits = plain and _pads_within(window, size, min(window.kernel) - 1)
+    return PATCHES_BELOW if fits and math.prod(window.kernel) >= SMALLEST_PATCH else 0
 
 
 def _pads_within(window: Window, size: Shape, most: int) -> bool:
