@@ -214,9 +214,7 @@ class Convolution {
     const long map = static_cast<long>(rows) * epilogue_->size[2] * kBlock;
     const bool dense = weights_->form == Form::dense;
     const int first_block = dense ? weights_->panels[panel].first_output_block : panel;
-    const int blocks = dense                            ? weights_->panels[panel].output_blocks
-                       : weights_->form == Form::narrow ? epilogue_->blocks()
-                                                        : 1;
+    const int blocks = dense ? weights_->panels[panel].output_blocks : epilogue_->blocks() / division_.panels;
     if (!fresh_.empty() && (!dense || panel == 0)) read_fresh(sample, panel, fresh_[chunk]);
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
