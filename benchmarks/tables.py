@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lrpfast.app.bench import milliseconds
+
 from .machine import copy_bandwidth, fma_peak
-from .timing import Spread, milliseconds
+from .timing import Spread
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,6 @@ class Spread:
         return low, high
 
 
-def milliseconds(seconds: float) -> str:
-    """Three digits, as far as they say something."""
-    value = seconds * 1e3
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def timed(call: Call, into: list[float]) -> Call:
     """`call`, with its duration written down."""
 

@@ -34,10 +34,7 @@ PoolTask task_for(const Window& window, const Tensor& map, const Tensor& windows
 void leave(const Tensor&, std::int64_t, std::int64_t) {}
 
 // Just before something is added to the map, so that it is in the cache.
-void clear(const Tensor& map, std::int64_t sample, std::int64_t block) {
-  for (int d = 0; d < map.size[0]; ++d)
-    for (int h = 0; h < map.size[1]; ++h) std::fill_n(map.row(sample, block, d, h), map.size[2] * kBlock, 0.0f);
-}
+void clear(const Tensor& map, std::int64_t sample, std::int64_t block) { map.fill_map(sample, block, 0); }
 
 // Calls begin(map, sample, block) for every map, and f(task, sample, block, plane, row) for every row of its windows;
 // windows of one map stay on one thread, because overlapping ones add to the same elements.

@@ -137,6 +137,11 @@ void Tensor::clear_halo() const {
       }
 }
 
+void Tensor::fill_map(std::int64_t sample, std::int64_t block, float value) const {
+  for (int d = 0; d < size[0]; ++d)
+    for (int h = 0; h < size[1]; ++h) std::fill_n(row(sample, block, d, h), size[2] * kBlock, value);
+}
+
 void Tensor::load(const float* from, const std::array<std::int64_t, 5>& strides, int threads) {
   parallel_for(threads, static_cast<long>(samples) * blocks, kPassing * vectors(), [&](long map) {
     const std::int64_t n = map / blocks, b = map % blocks;
@@ -172,12 +177,8 @@ Step clear_halo(const Tensor& target) {
 
 Step fill(const Tensor& target, float value) {
   return Step([target = target.borrowed(), value](int threads) {
-    parallel_for(
-        threads, static_cast<long>(target.samples) * target.blocks, kPassing * target.vectors(), [&](long map) {
-          for (int d = 0; d < target.size[0]; ++d)
-            for (int h = 0; h < target.size[1]; ++h)
-              std::fill_n(target.row(map / target.blocks, map % target.blocks, d, h), target.size[2] * kBlock, value);
-        });
+    parallel_for(threads, static_cast<long>(target.samples) * target.blocks, kPassing * target.vectors(),
+                 [&](long map) { target.fill_map(map / target.blocks, map % target.blocks, value); });
   });
 }
 
@@ -201,9 +202,7 @@ Step rearrange(const Tensor& source, const std::vector<std::int64_t>& places, fl
       [moves = std::move(moves), source = source.borrowed(), target = target.borrowed(), otherwise](int threads) {
         parallel_for(threads, target.samples, static_cast<double>(moves.size()) * target.samples / 4, [&](long n) {
           for (int b = target.channels / kBlock; b < target.blocks; ++b)  // lanes behind the last channel
-            for (int d = 0; d < target.size[0]; ++d)
-              for (int h = 0; h < target.size[1]; ++h)
-                std::fill_n(target.row(n, b, d, h), target.size[2] * kBlock, 0.0f);
+            target.fill_map(n, b, 0);
           const float* from = source.at(n, 0);
           float* to = target.at(n, 0);
           for (const auto& [place, origin] : moves) to[place] = origin < 0 ? otherwise : from[origin];

@@ -75,6 +75,8 @@ class Tensor {
   void store(float* to, int threads) const;
   bool has_halo() const { return before != Size3{} || after != Size3{}; }
   void clear_halo() const;
+  // The block's map within the halo.
+  void fill_map(std::int64_t sample, std::int64_t block, float value) const;
 
  private:
   float* begin() const;

@@ -106,7 +106,7 @@ def run_bench(request: Request) -> None:
         sys.stdout.write("\n")
         return
     console = Console(highlight=False)
-    print_figures(console, request, times, first, memory, reason)
+    print_figures(console, request, times, found)
     if layers:
         print_layers(console, layers)
 
@@ -211,11 +211,9 @@ def layer_figures(layer: StageTime) -> dict[str, Any]:
     }
 
 
-def print_figures(
-    console: Console, request: Request, times: Mapping[str, Spread], first: float, memory: int | None, reason: str
-) -> None:
+def print_figures(console: Console, request: Request, times: Mapping[str, Spread], found: dict[str, Any]) -> None:
     """A line for each figure."""
-    found = figures(request, times, first, memory, reason)
+    memory, reason = found["peak_memory"], found["without_onnxruntime"]
     samples = "1 sample" if request.batch == 1 else f"{request.batch} samples"
     threads = "all cores" if request.threads is None else f"threads {request.threads}"
     say(console, f"{found['model']}, {request.composite}, {samples} of {found['input']} input a call, {threads}\n")
@@ -225,7 +223,7 @@ def print_figures(
         ("explanation, forward pass included", str(times["explanation"])),
         ("explanation / forward pass", f"{found['explanation_over_forward']:.2f}"),
         ("explanations per second", f"{found['explanations_per_second']:.1f}"),
-        ("from load() to the first explanation", seconds(first)),
+        ("from load() to the first explanation", seconds(found["load_to_first_explanation"])),
         ("peak resident memory", "unknown" if memory is None else f"{memory / 2**20:.0f} MiB"),
     ]
     if "onnxruntime" in times:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -48,10 +49,16 @@ class PreparedWeights:
 
     def packed(self, blocks: Blocks, adjoint: bool, method: Method) -> Packed:
         """The weights of a block matrix, packed on first demand."""
-        key = (blocks, adjoint, method)
-        if key not in self._packed:
-            self._packed[key] = self._pack(self._assembled(blocks), adjoint, method)
-        return self._packed[key]
+        self.prepare(blocks, adjoint, [method])
+        return self._packed[blocks, adjoint, method]
+
+    def prepare(self, blocks: Blocks, adjoint: bool, methods: Sequence[Method]) -> None:
+        """Pack a block matrix for several methods, where that is not done yet."""
+        missing = [method for method in methods if (blocks, adjoint, method) not in self._packed]
+        if missing:
+            weight = self._assembled(blocks)
+            for method in missing:
+                self._packed[blocks, adjoint, method] = self._pack(weight, adjoint, method)
 
     def _pack(self, weight: Floats, adjoint: bool, method: Method) -> Packed:
         match method:
@@ -148,8 +155,7 @@ class ConvolutionMap:
 
     def prepare(self, blocks: Blocks, adjoint: bool) -> None:
         for run in self._runs(blocks):
-            for method in self._methods(run, adjoint):
-                self.weights.packed(run, adjoint, method)
+            self.weights.prepare(run, adjoint, self._methods(run, adjoint))
 
     def _runs(self, blocks: Blocks) -> list[Blocks]:
         """What is computed in one go: all parts of the input, or with groups of channels one after the other."""

@@ -43,7 +43,8 @@ class Stack:
         Shifted inputs are the input itself and a constant: ``W (x - c) = W x - W c``.
         """
         if any(isinstance(part, Shifted) for part in self.parts):
-            weights = [block for (row,) in [self.blocks] for block in row if isinstance(block, Part)]
+            (row,) = self.blocks
+            weights = [block for block in row if isinstance(block, Part)]
             return ((sum(weights, NOTHING),),), [AS_IS]
         free = {index: part for index, part in enumerate(self.parts) if isinstance(part, Part)}
         parts = list(free.values())
