@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
 #include <memory>
@@ -117,13 +118,22 @@ Floats store(const Tensor& tensor, int threads) {
   return values;
 }
 
-std::shared_ptr<PackedWeights> pack(const Floats& weights, int groups, bool adjoint) {
+// Weights for inputs that are not above zero, which are of the shape of the others; null without any.
+const float* as_large(const std::optional<Floats>& for_negative, const Floats& weights) {
+  if (!for_negative) return nullptr;
+  if (for_negative->ndim() != 3 || !std::equal(weights.shape(), weights.shape() + 3, for_negative->shape()))
+    throw std::invalid_argument("weights for negative inputs must have the shape of the others");
+  return for_negative->data();
+}
+
+std::shared_ptr<PackedWeights> pack(const Floats& weights, int groups, bool adjoint,
+                                    const std::optional<Floats>& for_negative) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs of a group, taps)");
-  const float* data = weights.data();
+  const float *data = weights.data(), *others = as_large(for_negative, weights);
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
   const py::gil_scoped_release unlocked;
-  return std::make_shared<PackedWeights>(data, outputs, inputs, taps, groups, adjoint);
+  return std::make_shared<PackedWeights>(data, others, outputs, inputs, taps, groups, adjoint);
 }
 
 std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoint) {
@@ -135,13 +145,13 @@ std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoi
   return std::make_shared<WinogradWeights>(data, outputs, inputs, adjoint);
 }
 
-std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint) {
+std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint, const std::optional<Floats>& for_negative) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs, taps)");
-  const float* data = weights.data();
+  const float *data = weights.data(), *others = as_large(for_negative, weights);
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
   const py::gil_scoped_release unlocked;
-  return std::make_shared<SkipWeights>(data, outputs, inputs, taps, adjoint);
+  return std::make_shared<SkipWeights>(data, others, outputs, inputs, taps, adjoint);
 }
 
 std::shared_ptr<PatchWeights> pack_patches(const Floats& weights, int rows, int columns) {
@@ -210,14 +220,14 @@ void bind_types(py::module_& m) {
       .def("store", &store, "threads"_a);
   py::class_<Window>(m, "Window").def(py::init(&make_window), "kernel"_a, "strides"_a, "dilations"_a, "before"_a);
   py::class_<PackedWeights, std::shared_ptr<PackedWeights>>(m, "PackedWeights")
-      .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a)
-      .def_property_readonly("in_order", &PackedWeights::in_order)
+      .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a, "for_negative"_a = py::none())
+      .def_property_readonly("is_narrow", [](const PackedWeights& w) { return w.form == Form::narrow; })
       .def_property_readonly("bytes", [](const PackedWeights& w) { return w.floats() * sizeof(float); });
   py::class_<WinogradWeights, std::shared_ptr<WinogradWeights>>(m, "WinogradWeights")
       .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a)
       .def_property_readonly("bytes", [](const WinogradWeights& w) { return w.floats() * sizeof(float); });
   py::class_<SkipWeights, std::shared_ptr<SkipWeights>>(m, "SkipWeights")
-      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a)
+      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a, "for_negative"_a = py::none())
       .def_property_readonly("bytes", [](const SkipWeights& w) { return w.floats() * sizeof(float); });
   py::class_<PatchWeights, std::shared_ptr<PatchWeights>>(m, "PatchWeights")
       .def(py::init(&pack_patches), "weights"_a, "rows"_a, "columns"_a)
@@ -274,7 +284,8 @@ void bind_epilogues(py::module_& m) {
            "within"_a = py::none(), "constant"_a = py::none(), "own"_a = py::none(), "pool"_a = py::none(),
            "mix"_a = py::none());
   py::class_<Contribution, Epilogue, Figures, std::shared_ptr<Contribution>>(m, "Contribution")
-      .def(py::init<float, float, Tensor, Tensor, bool>(), "positive"_a, "negative"_a, "a"_a, "out"_a, "accumulate"_a);
+      .def(py::init<float, float, Tensor, Tensor, bool, bool>(), "positive"_a, "negative"_a, "a"_a, "out"_a,
+           "accumulate"_a, "by_sign"_a = false);
 }
 
 void bind_linear_maps(py::module_& m) {

@@ -161,7 +161,9 @@ struct Division {
     planes = epilogue.size[0];
     const long of_sample = static_cast<long>(planes) * height * width;
     samples_together = chunks * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
-    panels = dense ? static_cast<int>(weights.panels.size()) : weights.form == Form::narrow ? 1 : epilogue.blocks();
+    panels = dense                          ? static_cast<int>(weights.panels.size()) / weights.panels_together
+             : weights.form == Form::narrow ? 1
+                                            : epilogue.blocks();
     panels_first = weights.floats() <= kCachedFloats;
   }
   long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks; }
@@ -213,8 +215,11 @@ class Convolution {
     const int first = chunk * division_.rows, rows = std::min(division_.rows, epilogue_->size[1] - first);
     const long map = static_cast<long>(rows) * epilogue_->size[2] * kBlock;
     const bool dense = weights_->form == Form::dense;
-    const int first_block = dense ? weights_->panels[panel].first_output_block : panel;
-    const int blocks = dense ? weights_->panels[panel].output_blocks : epilogue_->blocks() / division_.panels;
+    const int together = weights_->panels_together, last = panel * together + together - 1;
+    const int first_block = dense ? weights_->panels[panel * together].first_output_block : panel;
+    const int blocks =
+        dense ? weights_->panels[last].first_output_block + weights_->panels[last].output_blocks - first_block
+              : epilogue_->blocks() / division_.panels;
     if (!fresh_.empty() && (!dense || panel == 0)) read_fresh(sample, panel, fresh_[chunk]);
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
@@ -223,8 +228,12 @@ class Convolution {
       if (at.pixels->of_sample == 0) continue;
       const int source_plane = (plane - phases_[p].first[0]) / phases_[p].step[0] * phases_[p].source_step[0];
       const std::int64_t begin = offset(source_, source_plane, at.source_row, 0) + sample * source_.sample_stride;
-      compute(panel, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, values,
-              samples * map);
+      float* to = values;
+      for (int member = panel * together; member <= last; ++member) {
+        compute(member, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, to,
+                samples * map);
+        if (dense) to += weights_->panels[member].output_blocks * samples * map;
+      }
     }
     for (int b = 0; b < blocks; ++b)
       for (long n = 0; n < samples; ++n)
@@ -303,14 +312,14 @@ class Convolution {
       }
       case Form::dense: {
         const PackedWeights::Panel& p = weights_->panels[panel];
-        const bool streamed = !division_.panels_first && panel + 1 < division_.panels;
+        const bool streamed = !division_.panels_first && panel + 1 < static_cast<int>(weights_->panels.size());
         const float* ahead = streamed ? weights_->data() + weights_->panels[panel + 1].offset : nullptr;
         const long ahead_floats =
             streamed ? static_cast<long>(weights_->panels[panel + 1].offset - p.offset) : 0;  // as many as of this one
         kernels().convolve({source_.at(0, p.first_input_block) + begin, static_cast<long>(source_.block_stride),
                             p.input_blocks, p.last_channels, taps, tap_count, weights_->taps,
-                            weights_->data() + p.offset, p.output_blocks, ahead, ahead_floats, values, block, in, out,
-                            count});
+                            weights_->data() + p.offset, weights_->by_sign && !weights_->adjoint, p.output_blocks,
+                            ahead, ahead_floats, values, block, in, out, count});
         return;
       }
     }
@@ -333,7 +342,8 @@ BatchStep convolve(std::shared_ptr<const PackedWeights> weights, const Window& w
   if (taps != weights->taps)
     throw std::invalid_argument("convolve: a window of " + std::to_string(taps) + " taps, but weights of " +
                                 std::to_string(weights->taps));
-  check_maps("convolve", weights->source_channels, weights->target_channels, source, *epilogue, weights->in_order());
+  check_maps("convolve", weights->source_channels, weights->target_channels, source, *epilogue,
+             weights->blocks_together());
   for (int axis = 0; axis < 3; ++axis)
     if (window.kernel[axis] < 1 || window.strides[axis] < 1 || window.dilations[axis] < 1)
       throw std::invalid_argument("convolve: kernel, strides and dilations must be 1 or more");

@@ -246,24 +246,31 @@ void Quotient::write(double* to, int row) const {
   }
 }
 
-Contribution::Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate)
-    : Epilogue(out.samples, a.blocks > out.blocks ? a.channels : out.channels, out.size, 1),
+Contribution::Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate, bool by_sign)
+    : Epilogue(out.samples,
+               by_sign                 ? 2 * out.blocks * kBlock
+               : a.blocks > out.blocks ? a.channels
+                                       : out.channels,
+               out.size, 1),
       positive_(positive),
       negative_(negative),
       a_(a.borrowed()),
       out_(out.borrowed()),
-      accumulate_(accumulate) {
-  require(a_.channels == channels && a_.blocks % out_.blocks == 0 && a_.size == size && maps % a_.samples == 0, "a");
+      accumulate_(accumulate),
+      by_sign_(by_sign) {
+  require(a_.channels == (by_sign ? out_.channels : channels) && a_.blocks % out_.blocks == 0 && a_.size == size &&
+              maps % a_.samples == 0,
+          "a");
   rows_.resize(static_cast<std::size_t>(maps) * out_.blocks * size[0] * size[1]);
 }
 
 void Contribution::take(const Stretch& stretch) {
   const std::int64_t n = stretch.sample;
-  const int block = stretch.block % out_.blocks;
-  const bool first = stretch.block == block;
-  const ContributionTask task{positive_,
-                              negative_,
-                              rows(a_, n / (maps / a_.samples), stretch.block, stretch),
+  const int block = by_sign_ ? stretch.block / 2 : stretch.block % out_.blocks;
+  const bool first = by_sign_ ? stretch.block % 2 == 0 : stretch.block == block;
+  const ContributionTask task{by_sign_ && !first ? 0 : positive_,
+                              by_sign_ && first ? 0 : negative_,
+                              rows(a_, n / (maps / a_.samples), by_sign_ ? block : stretch.block, stretch),
                               {stretch.values, stretch.row},
                               accumulate_ || !first,
                               rows_out(out_, n, block, stretch)};
@@ -278,7 +285,7 @@ bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(
 void Contribution::write(double* to, int row) const { add_up(rows_, maps, 1, to, row); }
 
 void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
-                const Epilogue& epilogue, bool in_order) {
+                const Epilogue& epilogue, int blocks_together) {
   const std::string name = step;
   if (source.samples != epilogue.maps)
     throw std::invalid_argument(name + ": " + std::to_string(source.samples) + " samples, but " +
@@ -288,13 +295,14 @@ void check_maps(const char* step, int source_channels, int target_channels, cons
                                 std::to_string(target_channels) + " channels, but maps with " +
                                 std::to_string(source.channels) + " and " + std::to_string(epilogue.channels));
   if (epilogue.writes_to(source)) throw std::invalid_argument(name + ": one tensor cannot be both source and target");
-  if (epilogue.in_order() && !in_order)
-    throw std::invalid_argument(name + ": stacked parts need weights for a few channels, whose blocks come in order");
+  if (epilogue.blocks_together() > blocks_together)
+    throw std::invalid_argument(
+        name + ": stacked parts need weights for a few channels, or by sign, whose blocks come together");
 }
 
 Step take_up(const std::vector<Tensor>& terms_, std::shared_ptr<Epilogue> epilogue_) {
   require(!terms_.empty(), "a sum of nothing");
-  require(!epilogue_->in_order(), "a stack of parts, whose blocks would come in any order,");
+  require(epilogue_->blocks_together() == 1, "a stack of parts, whose blocks would come in any order,");
   std::vector<Tensor> terms;
   for (const Tensor& term : terms_) {
     require(term.samples == epilogue_->maps && term.channels == epilogue_->channels && term.size == epilogue_->size,

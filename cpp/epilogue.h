@@ -46,8 +46,8 @@ class Epilogue {
   virtual void take(const Stretch& stretch) = 0;
   // Whether it writes to memory of the tensor, which then cannot be what the map is computed from.
   virtual bool writes_to(const Tensor& tensor) const = 0;
-  // Whether the blocks of the same rows have to come one after the other, from the first on.
-  virtual bool in_order() const { return false; }
+  // So many blocks of the same rows have to come one after the other, from the first on.
+  virtual int blocks_together() const { return 1; }
   int blocks() const { return blocks_of(channels); }
 
  protected:
@@ -122,13 +122,14 @@ class Quotient : public Epilogue, public Figures {
 // out (+)= (positive max(a, 0) + negative min(a, 0)) * values, with the sum of what was handed down.
 //
 // Parts of an input may be stacked: `a` and the values then hold one map after the other, each as many whole blocks as
-// out, and out gets the sum of their products.
+// out, and out gets the sum of their products. By sign the values have two blocks for each of `a`: what its positive
+// part is multiplied with, and what its negative part is.
 class Contribution : public Epilogue, public Figures {
  public:
-  Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate);
+  Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate, bool by_sign);
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
-  bool in_order() const override { return a_.blocks > out_.blocks; }
+  int blocks_together() const override { return by_sign_ ? 2 : a_.blocks > out_.blocks ? a_.blocks : 1; }
   // What was handed down, for each sample of out.
   int samples() const override { return out_.samples; }
   int columns() const override { return 1; }
@@ -137,15 +138,15 @@ class Contribution : public Epilogue, public Figures {
  private:
   float positive_, negative_;
   Tensor a_, out_;
-  bool accumulate_;
+  bool accumulate_, by_sign_;
   std::vector<double> rows_;
 };
 
 // What every linear map asks of its maps: as many samples and channels as its weights take from one to the other,
-// memory that is not shared, and an epilogue that takes blocks in any order unless the map comes `in_order`.
+// memory that is not shared, and an epilogue that needs no more blocks together than come so.
 // std::invalid_argument if not; `step` names the map in the message.
 void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
-                const Epilogue& epilogue, bool in_order = false);
+                const Epilogue& epilogue, int blocks_together = 1);
 
 // A step that takes up the sum of some tensors.
 Step take_up(const std::vector<Tensor>& terms, std::shared_ptr<Epilogue> epilogue);

@@ -108,7 +108,8 @@ class Patch {
 };
 
 void check(const PatchWeights& weights, const Window& window, const Tensor& source, const Epilogue& epilogue) {
-  check_maps("patch", weights.source_channels, weights.target_channels, source, epilogue, true);
+  check_maps("patch", weights.source_channels, weights.target_channels, source, epilogue,
+             blocks_of(weights.target_channels));
   bool fits = window.kernel == Size3{1, weights.rows, weights.columns} && window.strides[0] == 1 &&
               window.before[0] == 0 && source.size[0] == 1 && epilogue.size[0] == 1;
   for (int axis = 1; axis < 3; ++axis)

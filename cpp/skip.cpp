@@ -123,7 +123,7 @@ class Skip {
 };
 
 void check(const SkipWeights& weights, const Window& window, const Tensor& source, const Epilogue& epilogue) {
-  check_maps("skip", weights.source_channels, weights.target_channels, source, epilogue);
+  check_maps("skip", weights.source_channels, weights.target_channels, source, epilogue, weights.blocks_together);
   bool fits = window.kernel == Size3{1, weights.side, weights.side} && window.strides[0] == 1 &&
               window.before[0] == 0 && source.size[0] == 1 && epilogue.size[0] == 1 && epilogue.row_step >= 1;
   for (int axis = 1; axis < 3; ++axis) {
@@ -171,15 +171,21 @@ std::vector<char> sparse_samples(const Tensor& source, double threshold, int thr
 
 }  // namespace
 
-SkipWeights::SkipWeights(const float* weights, int outputs, int inputs, int taps, bool adjoint_)
+SkipWeights::SkipWeights(const float* weights, const float* for_negative, int outputs, int inputs, int taps,
+                         bool adjoint_)
     : source_channels(adjoint_ ? outputs : inputs),
-      target_channels(adjoint_ ? inputs : outputs),
+      target_channels(for_negative ? 2 * blocks_of(inputs) * kBlock
+                      : adjoint_   ? inputs
+                                   : outputs),
       side(taps == 9 ? 3 : 1),
-      adjoint(adjoint_) {
+      adjoint(adjoint_),
+      blocks_together(for_negative ? 2 : 1) {
   if (outputs < 1 || inputs < 1) throw std::invalid_argument("skip: weights without channels");
   if (taps != 1 && taps != 9) throw std::invalid_argument("skip: a kernel that is neither 1 x 1 nor 3 x 3");
+  if (for_negative && (!adjoint || taps != 1))
+    throw std::invalid_argument("skip: weights by sign for anything but the adjoint of one tap");
   const int source_blocks = blocks_of(source_channels), target_blocks = blocks_of(target_channels);
-  panels = quotient_up(target_blocks, widest_panel(side));
+  panels = quotient_up(target_blocks / blocks_together, widest_panel(side) / blocks_together);
   floats_ = static_cast<std::int64_t>(taps) * source_blocks * kBlock * target_blocks * kBlock;
   memory_ = pool_.take(static_cast<std::size_t>(floats_));
   parallel_for(0, static_cast<long>(panels) * source_blocks, static_cast<double>(floats_), [&](long task) {
@@ -191,17 +197,20 @@ SkipWeights::SkipWeights(const float* weights, int outputs, int inputs, int taps
       for (int channel = block * kBlock; channel < (block + 1) * kBlock; ++channel)
         for (int t = 0; t < side; ++t)
           for (int target = first; target < first + lanes; ++target) {
-            const std::int64_t output = adjoint ? channel : target, input = adjoint ? target : channel;
+            const int pair = target / kBlock / blocks_together * kBlock + target % kBlock;
+            const std::int64_t output = adjoint ? channel : pair, input = adjoint ? pair : channel;
             const int tap = adjoint ? taps - 1 - (k * side + t) : k * side + t;
             const bool there = output < outputs && input < inputs;
-            *packed++ = there ? weights[(output * inputs + input) * taps + tap] : 0.0f;
+            const float* from = target / kBlock % blocks_together > 0 ? for_negative : weights;
+            *packed++ = there ? from[(output * inputs + input) * taps + tap] : 0.0f;
           }
     }
   });
 }
 
 int SkipWeights::first_block(int panel) const {
-  return static_cast<int>(static_cast<std::int64_t>(blocks_of(target_channels)) * panel / panels);
+  const std::int64_t runs = blocks_of(target_channels) / blocks_together;
+  return static_cast<int>(runs * panel / panels) * blocks_together;
 }
 
 std::int64_t SkipWeights::offset(int panel, int group, int kernel_row) const {

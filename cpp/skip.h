@@ -14,11 +14,14 @@ namespace lrpfast {
 class SkipWeights {
  public:
   // `weights` is (outputs, inputs, taps) of the convolution, with 1 or 9 taps; `adjoint` packs the transposed map,
-  // which takes `outputs` channels to `inputs`. std::invalid_argument for other taps, or a number of channels below 1.
-  SkipWeights(const float* weights, int outputs, int inputs, int taps, bool adjoint);
+  // which takes `outputs` channels to `inputs`. Weights `for_negative` inputs of the convolution are for the adjoint of
+  // one tap, which then makes two blocks for each block of inputs, as in PackedWeights. std::invalid_argument for
+  // others, or a number of channels below 1.
+  SkipWeights(const float* weights, const float* for_negative, int outputs, int inputs, int taps, bool adjoint);
 
   int source_channels, target_channels, side;  // `side` is 1 or 3
   bool adjoint;
+  int blocks_together;  // of targets, that an epilogue gets one after the other
   int panels;
   // The panel's first target block, or the number of blocks for the one behind the last.
   int first_block(int panel) const;

@@ -22,15 +22,16 @@ std::vector<int> targets_with_weights(const float* weights, int outputs, int inp
   return found;
 }
 
-PackedWeights::PackedWeights(const float* weights, int outputs, int inputs_per_group, int taps_, int groups,
-                             bool adjoint_)
-    : taps(taps_), adjoint(adjoint_) {
+PackedWeights::PackedWeights(const float* weights, const float* for_negative, int outputs, int inputs_per_group,
+                             int taps_, int groups, bool adjoint_)
+    : taps(taps_), adjoint(adjoint_), by_sign(for_negative != nullptr) {
   if (outputs < 1 || inputs_per_group < 1 || taps < 1 || groups < 1 || outputs % groups != 0)
     throw std::invalid_argument("weights whose channels do not divide into their groups");
+  if (by_sign && groups > 1) throw std::invalid_argument("weights by sign for several groups of channels");
   const int inputs = inputs_per_group * groups;
   source_channels = adjoint ? outputs : inputs;
   target_channels = adjoint ? inputs : outputs;
-  if (groups == 1 && source_channels >= kBlock && target_channels <= kNarrow * kBlock)
+  if (groups == 1 && !by_sign && source_channels >= kBlock && target_channels <= kNarrow * kBlock)
     targets = targets_with_weights(weights, outputs, inputs, taps, adjoint);
   if (groups > 1 && inputs == groups && outputs == groups)
     form = Form::depthwise;
@@ -44,7 +45,7 @@ PackedWeights::PackedWeights(const float* weights, int outputs, int inputs_per_g
       pack_narrow(weights, inputs);
       break;
     case Form::dense:
-      pack_panels(weights, inputs_per_group, groups);
+      pack_panels(weights, for_negative, inputs_per_group, groups);
       break;
   }
 }
@@ -76,11 +77,14 @@ void PackedWeights::pack_narrow(const float* weights, int inputs) {
         }
 }
 
-void PackedWeights::pack_panels(const float* weights, int inputs_per_group, int groups) {
+void PackedWeights::pack_panels(const float* weights, const float* for_negative, int inputs_per_group, int groups) {
   const int target_group = target_channels / groups, source_group = source_channels / groups;
+  const int members = by_sign && adjoint ? 2 : 1;    // blocks of targets for one of the map's
+  const int variants = by_sign && !adjoint ? 2 : 1;  // weights for a pair of channels
   const int blocks = blocks_of(target_channels);
   // Narrow panels for groups, so that a panel does not multiply by the zeros between them.
-  const int widest = groups == 1 ? kernels().max_panel : std::clamp(target_group / kBlock, 1, kernels().max_panel);
+  const int most = variants > 1 ? kernels().by_sign_panel : kernels().max_panel;
+  const int widest = groups == 1 ? std::max(most / members, 1) : std::clamp(target_group / kBlock, 1, most);
   const int count = (blocks + widest - 1) / widest;
   for (int i = 0; i < count; ++i) {
     const int begin = static_cast<int>(static_cast<std::int64_t>(blocks) * i / count);
@@ -90,29 +94,40 @@ void PackedWeights::pack_panels(const float* weights, int inputs_per_group, int 
     const int first_source = first_group * source_group, past_source = (last_group + 1) * source_group;
     const int first_block = first_source / kBlock, input_blocks = blocks_of(past_source) - first_block;
     const int last_channels = past_source - (first_block + input_blocks - 1) * kBlock;
-    panels.push_back({begin, end - begin, first_block, input_blocks, last_channels, floats_});
     const std::int64_t channels = (input_blocks - 1) * kBlock + last_channels;
-    floats_ += channels * taps * (end - begin) * kBlock;
+    // Where a panel does not hold all members of a block, each has one of its own.
+    const int parts = members > most ? members : 1;
+    for (int part = 0; part < parts; ++part) {
+      const int width = (end - begin) * members / parts;
+      panels.push_back({begin * members + part * width, width, first_block, input_blocks, last_channels, floats_});
+      floats_ += channels * taps * width * variants * kBlock;
+    }
+    panels_together = parts;
   }
   memory_ = pool_.take(floats_);
   float* packed = memory_.block.get();
+  const auto weight = [&](int source, int target, int tap, bool negative) {
+    const bool linked = target < target_channels && source / source_group == target / target_group;
+    if (!linked) return 0.0f;
+    const std::int64_t output = adjoint ? source : target, input = (adjoint ? target : source) % inputs_per_group;
+    return (negative ? for_negative : weights)[(output * inputs_per_group + input) * taps + tap];
+  };
   for (const Panel& panel : panels)
     for (int block = 0; block < panel.input_blocks; ++block) {
       const int channels = block + 1 < panel.input_blocks ? kBlock : panel.last_channels;
       for (int tap = 0; tap < taps; ++tap)
         for (int k = 0; k < channels; ++k)
-          for (int lane = 0; lane < panel.output_blocks * kBlock; ++lane) {
-            const int source = (panel.first_input_block + block) * kBlock + k;
-            const int target = panel.first_output_block * kBlock + lane;
-            const bool linked = target < target_channels && source / source_group == target / target_group;
-            const int output = adjoint ? source : target, input = adjoint ? target : source;
-            *packed++ =
-                linked
-                    ? weights[(static_cast<std::int64_t>(output) * inputs_per_group + input % inputs_per_group) * taps +
-                              tap]
-                    : 0.0f;
-          }
+          for (int variant = 0; variant < variants; ++variant)
+            for (int b = panel.first_output_block; b < panel.first_output_block + panel.output_blocks; ++b)
+              for (int lane = 0; lane < kBlock; ++lane)
+                *packed++ = weight((panel.first_input_block + block) * kBlock + k, b / members * kBlock + lane, tap,
+                                   variant + b % members > 0);
     }
+  target_channels = members > 1 ? blocks * members * kBlock : target_channels;
+}
+
+int PackedWeights::blocks_together() const {
+  return form == Form::narrow ? blocks_of(target_channels) : by_sign && adjoint ? 2 : 1;
 }
 
 }  // namespace lrpfast

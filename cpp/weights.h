@@ -20,7 +20,11 @@ class PackedWeights {
  public:
   // `weights` is (outputs, inputs / groups, taps) of the convolution; `adjoint` packs the transposed map, which takes
   // `outputs` channels to `inputs`.
-  PackedWeights(const float* weights, int outputs, int inputs_per_group, int taps, int groups, bool adjoint);
+  //
+  // With weights `for_negative`, those are for inputs of the convolution that are not above zero, and the first ones
+  // for the others. The adjoint then makes two blocks for each block of inputs: with the one weights and the other.
+  PackedWeights(const float* weights, const float* for_negative, int outputs, int inputs_per_group, int taps,
+                int groups, bool adjoint);
 
   struct Panel {
     int first_output_block, output_blocks;
@@ -28,18 +32,20 @@ class PackedWeights {
     std::int64_t offset;
   };
   int source_channels, target_channels, taps;
-  bool adjoint;
+  bool adjoint, by_sign;
   Form form;
   std::vector<Panel> panels;  // of the dense form
   std::vector<int> targets;   // of the narrow form: channels that have weights
-  bool in_order() const { return form == Form::narrow; }
+  int panels_together = 1;    // that one task has to compute, for the sake of blocks that come together
+  // Blocks of targets that an epilogue gets one after the other, at most.
+  int blocks_together() const;
   const float* data() const { return memory_.block.get(); }
   std::int64_t floats() const { return floats_; }
 
  private:
   void pack_depthwise(const float* weights);
   void pack_narrow(const float* weights, int inputs);
-  void pack_panels(const float* weights, int inputs_per_group, int groups);
+  void pack_panels(const float* weights, const float* for_negative, int inputs_per_group, int groups);
   Pool pool_;
   Pool::Memory memory_;
   std::int64_t floats_ = 0;

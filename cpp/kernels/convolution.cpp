@@ -22,9 +22,9 @@ struct Ahead {
   int lines;
 };
 
-template <int Pixels, int Panel>
+template <int Pixels, int Panel, bool BySign>
 void tile(const ConvolutionTask& task, const long* in, const long* out, Ahead& ahead) {
-  constexpr int kWidth = Panel * kVectors;
+  constexpr int kWidth = Panel * kVectors, kRow = Panel * kBlock * (BySign ? 2 : 1);
   vec sums[Pixels][kWidth];
   for (int i = 0; i < Pixels; ++i)
     for (int q = 0; q < kWidth; ++q) sums[i][q] = vec{};
@@ -32,21 +32,28 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Ahead& a
   const float* weights = task.weights;
   for (int b = 0; b < task.blocks; ++b) {
     const int channels = b + 1 < task.blocks ? kBlock : task.last_channels;
-    const long tap_floats = static_cast<long>(channels) * Panel * kBlock;
+    const long tap_floats = static_cast<long>(channels) * kRow;
     for (int line = 0; line < ahead.lines; ++line, ahead.next += kLine) __builtin_prefetch(ahead.next, 0, 2);
     for (int t = 0; t < task.tap_count; ++t) {
       const float* x = block + task.taps[t].input;
       const float* w = weights + task.taps[t].index * tap_floats;
 #pragma GCC unroll 1
-      for (int k = 0; k < channels; ++k, ++x, w += Panel * kBlock) {
-        vec row[kWidth];
+      for (int k = 0; k < channels; ++k, ++x, w += kRow) {
+        vec row[kWidth], other[BySign ? kWidth : 1];
 #pragma GCC unroll 16
         for (int q = 0; q < kWidth; ++q) row[q] = load(w + q * kLanes);
+        if constexpr (BySign)
+#pragma GCC unroll 16
+          for (int q = 0; q < kWidth; ++q) other[q] = load(w + (kWidth + q) * kLanes);
 #pragma GCC unroll 16
         for (int i = 0; i < Pixels; ++i) {
           const vec value = splat(x[in[i]]);
 #pragma GCC unroll 16
-          for (int q = 0; q < kWidth; ++q) sums[i][q] += value * row[q];
+          for (int q = 0; q < kWidth; ++q)
+            if constexpr (BySign)
+              sums[i][q] += value * (value > 0 ? row[q] : other[q]);
+            else
+              sums[i][q] += value * row[q];
         }
       }
     }
@@ -61,45 +68,51 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Ahead& a
 }
 
 // Full tiles of `Pixels`, then ever smaller ones for the rest.
-template <int Pixels, int Panel>
+template <int Pixels, int Panel, bool BySign>
 void tiles(const ConvolutionTask& task, const long* in, const long* out, int count, Ahead& ahead) {
-  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels, Panel>(task, in, out, ahead);
+  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels)
+    tile<Pixels, Panel, BySign>(task, in, out, ahead);
   if constexpr (Pixels > 1) {
-    if (count > 0) tiles<Pixels - 1, Panel>(task, in, out, count, ahead);
+    if (count > 0) tiles<Pixels - 1, Panel, BySign>(task, in, out, count, ahead);
   }
 }
 
-template <int Pixels, int Panel>
-void all_tiles(const ConvolutionTask& task) {
-  const long visits = static_cast<long>((task.pixels + Pixels - 1) / Pixels) * task.blocks;
-  Ahead ahead{task.ahead, task.ahead ? static_cast<int>((task.ahead_floats / kLine + visits - 1) / visits) : 0};
-  tiles<Pixels, Panel>(task, task.input_pixels, task.output_pixels, task.pixels, ahead);
-}
-
+// Pixels of a tile. By sign there are two weights to hold for each sum, one of which is picked for every pixel.
 #if defined(__AVX512F__)
-constexpr int kWide = 6, kSlim = 8;
+constexpr int tile_pixels(int panel, bool by_sign) { return panel == 4 ? 6 : panel == 3 && by_sign ? 7 : 8; }
 #elif defined(__AVX2__) || defined(__aarch64__)
-constexpr int kWide = 6, kSlim = 6;
+constexpr int tile_pixels(int, bool by_sign) { return by_sign ? 4 : 6; }
 #else
-constexpr int kWide = 2, kSlim = 2;
+constexpr int tile_pixels(int, bool by_sign) { return by_sign ? 1 : 2; }
 #endif
 
-}  // namespace
+template <int Panel, bool BySign>
+void panel_of(const ConvolutionTask& task) {
+  constexpr int kPixels = tile_pixels(Panel, BySign);
+  const long visits = static_cast<long>((task.pixels + kPixels - 1) / kPixels) * task.blocks;
+  Ahead ahead{task.ahead, task.ahead ? static_cast<int>((task.ahead_floats / kLine + visits - 1) / visits) : 0};
+  tiles<kPixels, Panel, BySign>(task, task.input_pixels, task.output_pixels, task.pixels, ahead);
+}
 
-void convolve(const ConvolutionTask& task) {
+template <bool BySign>
+void panels(const ConvolutionTask& task) {
   switch (task.panel) {
 #if defined(__AVX512F__)
     case 4:
-      return all_tiles<kWide, 4>(task);
+      if constexpr (!BySign) return panel_of<4, BySign>(task);
     case 3:
-      return all_tiles<kSlim, 3>(task);
+      return panel_of<3, BySign>(task);
     case 2:
-      return all_tiles<kSlim, 2>(task);
+      return panel_of<2, BySign>(task);
 #endif
     default:
-      return all_tiles<kSlim, 1>(task);
+      return panel_of<1, BySign>(task);
   }
 }
+
+}  // namespace
+
+void convolve(const ConvolutionTask& task) { task.by_sign ? panels<true>(task) : panels<false>(task); }
 
 }  // namespace LRPFAST_ISA
 }  // namespace lrpfast

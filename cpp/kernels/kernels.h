@@ -23,6 +23,7 @@ struct ConvolutionTask {
   int tap_count;
   int kernel_taps;       // taps in the packed weights, of which `taps` may be some
   const float* weights;  // [block][tap][channel][panel blocks][16]
+  bool by_sign;          // weights of a channel come twice: for values above zero, and for the others
   int panel;             // output blocks of the panel
   const float* ahead;    // weights that are needed next, to be fetched into the second level cache meanwhile; or null
   long ahead_floats;
@@ -196,7 +197,8 @@ constexpr int skip_blocks(int taps) { return taps == 1 ? 4 : 2; }
 
 struct KernelTable {
   const char* name;
-  int max_panel;  // output blocks of a panel of packed weights, at most
+  int max_panel;      // output blocks of a panel of packed weights, at most
+  int by_sign_panel;  // the same of weights by sign
   void (*convolve)(const ConvolutionTask&);
   void (*narrow)(const NarrowTask&);
   void (*depthwise)(const DepthwiseTask&);

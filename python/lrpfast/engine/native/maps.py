@@ -23,7 +23,7 @@ from lrpfast.engine.native.layout import (
     window3,
 )
 from lrpfast.engine.native.methods import Method, patches_below, sparse_below, winograd_pays
-from lrpfast.engine.native.stacks import FLAT, Blocks
+from lrpfast.engine.native.stacks import FLAT, Block, Blocks, BySign
 from lrpfast.engine.reference.maps import modified, window_counts
 from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Shape, Window, fitted
 from lrpfast.rules.terms import AS_IS, NOTHING, Part, WeightPart
@@ -35,6 +35,9 @@ Bias: TypeAlias = Floats | core.Tensor | None
 ONE_PIXEL = Window((), (), (), ())
 
 IDENTITY = core.FunctionParameters(core.Function.identity, 0, 0, 0, 0)
+
+#: blocks whatever the sign of the input
+PlainBlocks: TypeAlias = tuple[tuple[WeightPart | None, ...], ...]
 
 Packed: TypeAlias = core.PackedWeights | core.WinogradWeights | core.SkipWeights | core.PatchWeights
 
@@ -56,28 +59,29 @@ class PreparedWeights:
         """Pack a block matrix for several methods, where that is not done yet."""
         missing = [method for method in methods if (blocks, adjoint, method) not in self._packed]
         if missing:
-            weight = self._assembled(blocks)
+            weight = self._assembled(_for_sign(blocks, negative=False))
+            for_negative = self._assembled(_for_sign(blocks, negative=True)) if depends_on_sign(blocks) else None
             for method in missing:
-                self._packed[blocks, adjoint, method] = self._pack(weight, adjoint, method)
+                self._packed[blocks, adjoint, method] = self._pack(weight, for_negative, adjoint, method)
 
-    def _pack(self, weight: Floats, adjoint: bool, method: Method) -> Packed:
+    def _pack(self, weight: Floats, for_negative: Floats | None, adjoint: bool, method: Method) -> Packed:
         match method:
             case "winograd":
                 return core.WinogradWeights(weight, adjoint)
             case "skip":
-                return core.SkipWeights(weight, adjoint)
+                return core.SkipWeights(weight, adjoint, for_negative)
             case "patch":
                 assert isinstance(self.layer, Convolution)
                 return core.PatchWeights(weight, *self.layer.window.kernel)
             case "dense":
-                return core.PackedWeights(weight, self.groups, adjoint)
+                return core.PackedWeights(weight, self.groups, adjoint, for_negative)
 
     @property
     def bytes(self) -> int:
         """Memory of all packed weights."""
         return sum(packed.bytes for packed in self._packed.values())
 
-    def _assembled(self, blocks: Blocks) -> Floats:
+    def _assembled(self, blocks: PlainBlocks) -> Floats:
         """The block matrix (outputs, inputs, taps); between blocks, channels are filled up to a multiple of 16."""
         weight = self.layer.weight.reshape(*self.layer.weight.shape[:2], -1).astype(np.float32, copy=False)
         if blocks == FLAT and self.groups == 1:
@@ -101,6 +105,22 @@ class PreparedWeights:
         return lanes(modified(self.layer.bias.astype(np.float32, copy=False), part))
 
 
+def depends_on_sign(blocks: Blocks) -> bool:
+    """Whether the weights depend on the sign of what they meet."""
+    return any(isinstance(block, BySign) for row in blocks for block in row)
+
+
+def _for_sign(blocks: Blocks, negative: bool) -> PlainBlocks:
+    """The blocks for values of one sign."""
+
+    def of(block: Block) -> WeightPart | None:
+        if isinstance(block, BySign):
+            return block.negative if negative else block.positive
+        return block
+
+    return tuple(tuple(of(block) for block in row) for row in blocks)
+
+
 def whole_blocks(channels: int, members: int) -> int:
     """Channels of each of several maps in one tensor: filled up to whole blocks if there are several."""
     return channels if members == 1 else -(-channels // BLOCK) * BLOCK
@@ -115,6 +135,7 @@ class LinearMap(Protocol):
     halo: Halo  # around the inputs
     s_halo: Halo  # around what the adjoint reads
     together: bool  # whether several groups and parts may run at once
+    by_sign: bool  # whether weights may depend on the sign of the input
     out_shape: Shape
 
     def prepare(self, blocks: Blocks, adjoint: bool) -> None:
@@ -149,6 +170,8 @@ class ConvolutionMap:
         self.out_shape = layer.output_shape(shape)
         self.products = layer.weight[0].size  # added up for each value
         self.roomy, self.winograd = roomy, roomy and winograd_pays(layer, shape)
+        # An image of few channels goes back with all its parts at once in another way, see `spreads_at_once`.
+        self.by_sign = self.together and not self.winograd and 2 * shape[0] > core.NARROW
         if not self.winograd:
             self.halo, self.s_halo = forward_halo(window, spatial), adjoint_halo(window, spatial)
         self.before = tuple(pad for pad, _ in window.pads_for(spatial))
@@ -172,6 +195,8 @@ class ConvolutionMap:
     def _sparse_method(self, blocks: Blocks, adjoint: bool) -> tuple[Method, float]:
         """How to visit only values that are not zero, and the share of these up to which that pays; 0: never."""
         if not self.together or not self.roomy or blocks == FLAT:
+            return "skip", 0
+        if depends_on_sign(blocks) and (not adjoint or self.products > self.shape[0]):
             return "skip", 0
         if adjoint and self.spreads_at_once(blocks):
             return "patch", patches_below(self.layer_window, self.shape[1:])
@@ -202,7 +227,7 @@ class ConvolutionMap:
     def spreads_at_once(self, blocks: Blocks) -> bool:
         few = self.together and self.shape[0] * len(blocks[0]) <= core.NARROW
         packed = self.weights.packed(blocks, True, "dense") if few else None
-        return isinstance(packed, core.PackedWeights) and packed.in_order
+        return isinstance(packed, core.PackedWeights) and packed.is_narrow
 
     def _convolve(self, on: Recorder, blocks: Blocks, adjoint: bool, source: core.Tensor, to: core.Epilogue) -> None:
         steps = [self._step(blocks, adjoint, method, source, to) for method in self._methods(blocks, adjoint)]
@@ -260,7 +285,7 @@ class ElementwiseMap:
     """
 
     halo = s_halo = Halo()
-    together = False
+    together = by_sign = False
 
     def __init__(self, shape: Shape, out_shape: Shape) -> None:
         self.shape, self.out_shape = shape, out_shape
@@ -281,6 +306,7 @@ class ElementwiseMap:
         for block, part in zip(blocks[0], parts, strict=True):
             if block is None:
                 continue
+            assert not isinstance(block, BySign)
             value = self.apply(on, block, [taken(on, [part], a, self.shape, self.halo) for a in inputs])
             total = value if total is None else added(on, total, value)
         assert total is not None
@@ -291,7 +317,7 @@ class ElementwiseMap:
 
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
         block = blocks[0][0]
-        assert block is not None
+        assert block is not None and not isinstance(block, BySign)
         on.add(core.take_up([self.unapply(on, block, s)], to))
 
     def bias(self, part: WeightPart) -> Bias:

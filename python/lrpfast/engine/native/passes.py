@@ -10,7 +10,7 @@ import numpy as np
 from lrpfast import _native as core
 from lrpfast.engine.audit import LayerAudit, Sums
 from lrpfast.engine.native.layout import Floats, Recorder, size3
-from lrpfast.engine.native.maps import LinearMap, SumMap, kept, whole_blocks
+from lrpfast.engine.native.maps import LinearMap, SumMap, depends_on_sign, kept, whole_blocks
 from lrpfast.engine.native.prepared import RELU_RULES, Prepared, Stage, only_moves
 from lrpfast.engine.native.prepared_stack import PreparedStack
 from lrpfast.engine.native.routes import backward_places, forward_places
@@ -312,8 +312,10 @@ class Backward:
             for parts in prepared.spreads:
                 for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
                     took, a = self._taken(name, prepared, parts)
-                    to = core.Contribution(took.positive, took.negative, a, out, filled[branch])
-                    linear.spread(self.on, prepared.stack.columns(parts), s, to)
+                    blocks = prepared.stack.columns(parts)
+                    by_sign = depends_on_sign(blocks)
+                    to = core.Contribution(took.positive, took.negative, a, out, filled[branch], by_sign)
+                    linear.spread(self.on, blocks, s, to)
                     handed[branch] += (self.on.program.enter(to),)
                     filled[branch] = True
         for (out, _), full in zip(targets, filled, strict=True):

@@ -102,8 +102,8 @@ class Stage:
             stack = prepared.stack
             if prepared.denominator != "computed" or any(group.gate != "open" for group in stack.groups):
                 return False
-            for row in stack.blocks:
-                for part, block in zip(stack.parts, row, strict=True):
+            for entries in stack.entries:
+                for part, block in entries:
                     if not isinstance(part, Part) or not isinstance(block, Part):
                         return False
                     totals[part] = totals.get(part, NOTHING) + block
@@ -185,7 +185,10 @@ def _stage(
             return replace(stage, function=_function(layer, step.rule), slope=_slope(layer, bench, ins[0]))
         case Convolution() | Dense() | Affine() | AveragePool() | Sum():
             linear = _linear_map(node, weights, bench, ins[0], roomy)
-            stacks = tuple(prepare_stack(s, linear, bench, ins[0]) for s in stacked(step.groups, linear.together))
+            stacks = tuple(
+                prepare_stack(stack, linear, bench, ins[0])
+                for stack in stacked(step.groups, linear.together, linear.by_sign)
+            )
             keeps = any(stack.denominator == "forward" for stack in stacks)
             keeps |= any(group.gate != "open" for group in step.groups)
             stage = replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)

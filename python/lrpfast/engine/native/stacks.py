@@ -15,8 +15,17 @@ from typing import TypeAlias
 from lrpfast.engine.plan import PlannedGroup
 from lrpfast.rules.terms import AS_IS, NEGATIVE, NOTHING, POSITIVE, InputPart, Part, Shifted, WeightPart
 
+
+@dataclass(frozen=True)
+class BySign:
+    """Two modifications: one where the weights meet values above zero, the other for values below."""
+
+    positive: Part
+    negative: Part
+
+
 #: a modification of the weights, or None for zeros
-Block: TypeAlias = WeightPart | None
+Block: TypeAlias = WeightPart | BySign | None
 Blocks: TypeAlias = tuple[tuple[Block, ...], ...]
 
 #: the forward pass
@@ -49,7 +58,8 @@ class Stack:
         free = {index: part for index, part in enumerate(self.parts) if isinstance(part, Part)}
         parts = list(free.values())
         if self.mix is not None:
-            return (tuple(NEGATIVE if part == NEGATIVE else POSITIVE for part in parts),), parts
+            row = self.blocks[0]
+            return (tuple(_positive_contributions(*pair) for pair in zip(parts, row, strict=True)),), parts
         return self.columns(list(free)), parts
 
     @cached_property
@@ -63,8 +73,8 @@ class Stack:
         if len(self.groups) == 1 or not set(self.parts) <= {AS_IS, POSITIVE, NEGATIVE}:
             return None
         mix = []
-        for group, row in zip(self.groups, self.blocks, strict=True):
-            found = {_for_positive(block, part) for part, block in zip(self.parts, row, strict=True)}
+        for group, entries in zip(self.groups, self.entries, strict=True):
+            found = {_for_positive(block, part) for part, block in entries}
             only = found.pop()
             if found or only is None or min(only.positive, only.negative) < 0:
                 return None
@@ -73,6 +83,20 @@ class Stack:
                 return None
             mix.append((only.negative, more))
         return tuple(mix)
+
+    @property
+    def entries(self) -> list[list[tuple[InputPart, Block]]]:
+        """For each group the parts of the input and their weights, positive and negative values one by one."""
+        found = []
+        for row in self.blocks:
+            entries: list[tuple[InputPart, Block]] = []
+            for part, block in zip(self.parts, row, strict=True):
+                if isinstance(block, BySign):
+                    entries += [(POSITIVE, block.positive), (NEGATIVE, block.negative)]
+                else:
+                    entries.append((part, block))
+            found.append(entries)
+        return found
 
     @property
     def is_flat(self) -> bool:
@@ -87,11 +111,19 @@ def _for_positive(block: Block, part: InputPart) -> Part | None:
     return Part(block.negative, block.positive) if part == NEGATIVE else block
 
 
-def stacked(groups: tuple[PlannedGroup, ...], together: bool) -> tuple[Stack, ...]:
-    """The groups in stacks; `together` says whether the layer can run several groups at once."""
+def _positive_contributions(part: InputPart, block: Block) -> Block:
+    """The weights of the positive contributions of a part of the input."""
+    if isinstance(block, BySign):
+        return BySign(POSITIVE, NEGATIVE)
+    return NEGATIVE if part == NEGATIVE else POSITIVE
+
+
+def stacked(groups: tuple[PlannedGroup, ...], together: bool, by_sign: bool) -> tuple[Stack, ...]:
+    """The groups in stacks; whether the layer can run several groups at once, and has weights by sign."""
     fits = [group for group in groups if together and _fits(group)]
     rest = [group for group in groups if group not in fits]
-    return tuple(_stack(members) for members in [tuple(fits), *((group,) for group in rest)] if members)
+    stacks = [_stack(members) for members in [tuple(fits), *((group,) for group in rest)] if members]
+    return tuple(_by_sign(stack) if by_sign else stack for stack in stacks)
 
 
 def _fits(group: PlannedGroup) -> bool:
@@ -105,3 +137,17 @@ def _stack(groups: tuple[PlannedGroup, ...]) -> Stack:
         found = {term.input: term.weight for term in group.terms}
         rows.append(tuple(found.get(part) for part in parts))
     return Stack(groups, parts, tuple(rows))
+
+
+def _by_sign(stack: Stack) -> Stack:
+    """The same for both signs of the input at once, where its positive and its negative part have weights."""
+    if set(stack.parts) != {POSITIVE, NEGATIVE}:
+        return stack
+    blocks = []
+    for row in stack.blocks:
+        found = dict(zip(stack.parts, row, strict=True))
+        positive, negative = (found[part] or NOTHING for part in (POSITIVE, NEGATIVE))
+        if not isinstance(positive, Part) or not isinstance(negative, Part):
+            return stack
+        blocks.append((BySign(positive, negative),))
+    return Stack(stack.groups, (AS_IS,), tuple(blocks))

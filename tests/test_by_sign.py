@@ -1,0 +1,170 @@
+"""Weights that depend on the sign of what they meet: ``y = W max(x, 0) + V min(x, 0)``, and the way back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lrpfast import _native as core
+from test_kernels import (
+    ONES,
+    PAD,
+    THREADS,
+    Array,
+    Geometry,
+    each_isa,
+    empty,
+    found_with_isa,
+    loaded,
+    numbers,
+    oracle,
+    stored,
+    window,
+)
+
+GEOMETRIES = {
+    "one block": Geometry(16, 16, 1, (1, 5, 5), ONES),
+    "one pixel": Geometry(33, 70, 1, ONES, ONES, samples=3),
+    "few outputs": Geometry(3, 40, 1, (1, 6, 5), ONES),
+    "few inputs": Geometry(50, 4, 1, (1, 6, 5), ONES),
+    "no multiple of 16": Geometry(70, 35, 1, (1, 9, 7), ONES),
+    "many inputs": Geometry(40, 300, 1, (1, 7, 7), ONES),
+    "many outputs": Geometry(300, 40, 1, (1, 14, 13), ONES),
+    "3x3": Geometry(70, 35, 1, (1, 9, 7), (1, 3, 3), ONES, ONES, *PAD),
+    "stride": Geometry(20, 17, 1, (1, 9, 9), (1, 3, 3), (1, 2, 2), ONES, *PAD),
+    "1x1 stride with leftovers": Geometry(20, 17, 1, (1, 8, 9), ONES, (1, 2, 3)),
+    "dilation, 3-D": Geometry(5, 20, 1, (4, 6, 6), (2, 3, 2), (1, 2, 1), (2, 1, 3), (1, 1, 2), (1, 1, 2)),
+}
+
+
+def others(w: Array) -> Array:
+    """Weights for negative inputs."""
+    return numbers(*w.shape, seed=7)
+
+
+def forward(g: Geometry, x: Array, w: Array, threads: int = THREADS) -> Array:
+    taps = (g.outputs, g.channels, -1)
+    packed = core.PackedWeights(w.reshape(taps), 1, False, others(w).reshape(taps))
+    y = empty(len(x), g.outputs, g.out)
+    kernel = window(g.kernel, g.strides, g.dilations, g.before)
+    core.convolve(packed, kernel, loaded(x, *g.halo(False)), stored(y)).run(threads)
+    return y.store(THREADS)
+
+
+def back(g: Geometry, x: Array, w: Array, s: Array, skips: bool = False, threads: int = THREADS) -> Array:
+    """What is handed down for an explanation of every sample, with what the account says of it in a last row."""
+    taps = (g.outputs, g.channels, -1)
+    kernel = window(g.kernel, g.strides, g.dilations, g.before)
+    out = empty(len(x), g.channels, g.size)
+    handed = core.Contribution(1, 1, loaded(x), out, False, by_sign=True)
+    if skips:
+        weights = core.SkipWeights(w.reshape(taps), True, others(w).reshape(taps))
+        core.skip(weights, kernel, loaded(s), handed).run(threads)
+    else:
+        packed = core.PackedWeights(w.reshape(taps), 1, True, others(w).reshape(taps))
+        core.convolve(packed, kernel, loaded(s, *g.halo(True)), handed).run(threads)
+    found = out.store(THREADS)
+    np.testing.assert_allclose(
+        handed.read()[:, 0], found.sum(axis=(1, 2, 3, 4), dtype=np.float64), atol=1e-5 * np.abs(found).sum()
+    )
+    return found
+
+
+def expected(g: Geometry, x: Array, w: Array, s: Array) -> tuple[Array, Array]:
+    y, handed = 0, 0
+    for part, weight in ((np.maximum(x, 0), w), (np.minimum(x, 0), others(w))):
+        of_part, spread = oracle(g, part, weight, s)
+        y, handed = y + of_part, handed + part * spread
+    return y, handed
+
+
+def may_skip(g: Geometry) -> bool:
+    return g.kernel == g.strides == ONES
+
+
+def errors() -> dict[str, float]:
+    """Largest difference from float64, as a share of the largest value; both ways."""
+    found = {}
+    for name, g in GEOMETRIES.items():
+        for density in (1, 0.4):
+            x, w, s = replace(g, density=density).operands()
+            y, handed = expected(g, x, w, s)
+            results = {"forward": (forward(g, x, w), y), "back": (back(g, x, w, s), handed)}
+            if may_skip(g):
+                results["skip"] = back(g, x, w, s, skips=True), handed
+            for way, (result, wanted) in results.items():
+                found[f"{name}, {density}, {way}"] = float(np.abs(result - wanted).max() / np.abs(wanted).max())
+    return found
+
+
+@each_isa
+def test_each_sign_meets_its_own_weights(isa: str):
+    found = found_with_isa(isa, "errors", __file__)
+    assert {name: error for name, error in found.items() if not error < 2e-6} == {}
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_bits_are_the_same_for_any_threads_and_batch(skips: bool):
+    g = Geometry(130, 70, 1, (1, 17, 15), ONES, samples=3)
+    x, w, s = g.operands()
+    y, handed = forward(g, x, w, 1), back(g, x, w, s, skips, 1)
+    for threads in (2, 3):
+        np.testing.assert_array_equal(forward(g, x, w, threads), y)
+        np.testing.assert_array_equal(back(g, x, w, s, skips, threads), handed)
+    for n in range(len(x)):
+        np.testing.assert_array_equal(forward(g, x[n : n + 1], w), y[n : n + 1])
+        np.testing.assert_array_equal(back(g, x[n : n + 1], w, s[n : n + 1], skips), handed[n : n + 1])
+
+
+def test_several_explanations_share_the_signs_of_their_sample():
+    g = Geometry(40, 35, 1, (1, 5, 4), ONES, samples=4)
+    _, w, s = g.operands()
+    x = numbers(2, 35, 1, 5, 4)
+    np.testing.assert_array_equal(back_of_two(g, x, w, s), back(g, np.repeat(x, 2, axis=0), w, s))
+
+
+def back_of_two(g: Geometry, x: Array, w: Array, s: Array) -> Array:
+    out = empty(len(s), g.channels, g.size)
+    packed = core.PackedWeights(w.reshape(g.outputs, g.channels, 1), 1, True, others(w).reshape(g.outputs, -1, 1))
+    core.convolve(packed, window(), loaded(s), core.Contribution(1, 1, loaded(x), out, False, True)).run(THREADS)
+    return out.store(THREADS)
+
+
+def by_sign(*shape: int, groups: int = 1) -> core.PackedWeights:
+    return core.PackedWeights(numbers(*shape), groups, False, numbers(*shape))
+
+
+REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
+    "another shape": ("shape", lambda: core.PackedWeights(numbers(4, 4, 1), 1, False, numbers(4, 4, 2))),
+    "another number of axes": ("shape", lambda: core.PackedWeights(numbers(4, 4, 1), 1, False, numbers(4, 4))),
+    "groups of channels": ("groups", lambda: by_sign(4, 2, 1, groups=2)),
+    "depthwise": ("groups", lambda: by_sign(4, 1, 1, groups=4)),
+    "skip: forward": ("adjoint", lambda: core.SkipWeights(numbers(4, 4, 1), False, numbers(4, 4, 1))),
+    "skip: 3x3": ("adjoint of one tap", lambda: core.SkipWeights(numbers(4, 4, 9), True, numbers(4, 4, 9))),
+    "weights for any sign": (
+        "by sign",
+        lambda: core.convolve(
+            core.PackedWeights(numbers(16, 32, 1), 1, True),
+            window(),
+            empty(1, 16),
+            core.Contribution(1, 1, empty(1, 16), empty(1, 16), False, by_sign=True),
+        ),
+    ),
+    "a part for each": ("a", lambda: core.Contribution(1, 1, empty(1, 32), empty(1, 16), False, by_sign=True)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_refused(name: str):
+    message, call = REFUSED[name]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+if __name__ == "__main__":
+    print(json.dumps([core.isa(), {"errors": errors}[sys.argv[1]]()]))
