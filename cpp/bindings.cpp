@@ -18,6 +18,7 @@
 #include "elementwise.h"
 #include "epilogue.h"
 #include "patch.h"
+#include "places.h"
 #include "pooling.h"
 #include "program.h"
 #include "skip.h"
@@ -32,7 +33,7 @@ namespace lrpfast {
 namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
-using Places = py::array_t<std::int64_t, py::array::c_style>;
+using PlacesArray = py::array_t<std::int64_t, py::array::c_style>;
 using Unlocked = py::call_guard<py::gil_scoped_release>;
 
 Lanes lanes_of(const std::optional<Floats>& values) {
@@ -243,7 +244,18 @@ void bind_types(py::module_& m) {
       .value("tanh", Function::tanh)
       .value("elu", Function::elu)
       .value("hard_sigmoid", Function::hard_sigmoid)
-      .value("hard_swish", Function::hard_swish);
+      .value("hard_swish", Function::hard_swish)
+      .value("softplus", Function::softplus)
+      .value("softsign", Function::softsign)
+      .value("silu", Function::silu)
+      .value("mish", Function::mish)
+      .value("gelu", Function::gelu)
+      .value("gelu_tanh", Function::gelu_tanh)
+      .value("erf", Function::erf)
+      .value("exp", Function::exp)
+      .value("sqrt", Function::sqrt)
+      .value("reciprocal", Function::reciprocal)
+      .value("abs", Function::abs);
   py::enum_<ActivationRule>(m, "ActivationRule")
       .value("gradient", ActivationRule::gradient)
       .value("deconvnet", ActivationRule::deconvnet)
@@ -348,11 +360,17 @@ void bind_moves(py::module_& m) {
   m.def("fill", &fill, "target"_a, "value"_a);
   m.def("clear_halo", &clear_halo, "target"_a);
   m.def(
-      "rearrange",
-      [](const Tensor& source, const Places& places, float otherwise, const Tensor& target) {
-        return rearrange(source, {places.data(), places.data() + places.size()}, otherwise, target);
+      "gather",
+      [](const std::vector<Tensor>& sources, const PlacesArray& places, float otherwise, const Tensor& target) {
+        return gather(sources, {places.data(), places.data() + places.size()}, otherwise, target);
       },
-      "source"_a, "places"_a, "otherwise"_a, "target"_a);
+      "sources"_a, "places"_a, "otherwise"_a, "target"_a);
+  m.def(
+      "scatter",
+      [](const Tensor& source, const PlacesArray& places, std::int64_t first, const Tensor& target) {
+        return scatter(source, {places.data(), places.data() + places.size()}, first, target);
+      },
+      "source"_a, "places"_a, "first"_a, "target"_a);
   m.def(
       "copy_channels",
       [](const Tensor& source, int source_from, const Tensor& target, int target_from, int count) {

@@ -182,34 +182,6 @@ Step fill(const Tensor& target, float value) {
   });
 }
 
-Step rearrange(const Tensor& source, const std::vector<std::int64_t>& places, float otherwise, const Tensor& target) {
-  const auto elements = [](const Tensor& t) { return t.channels * t.pixels(); };
-  const auto offset = [](const Tensor& t, std::int64_t element) {
-    const std::int64_t pixel = element % t.pixels(), channel = element / t.pixels();
-    const std::int64_t column = pixel % t.size[2], line = pixel / t.size[2];
-    return t.row(0, channel / kBlock, line / t.size[1], line % t.size[1]) - t.at(0, 0) + column * kBlock +
-           channel % kBlock;
-  };
-  if (source.samples != target.samples || static_cast<std::int64_t>(places.size()) != elements(target))
-    throw std::invalid_argument("rearrange: places for " + std::to_string(places.size()) + " elements, not for " +
-                                std::to_string(elements(target)));
-  std::vector<std::pair<std::int64_t, std::int64_t>> moves;  // offset in the target, and in the source or -1
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    if (places[i] >= elements(source)) throw std::invalid_argument("rearrange: a place that is not there");
-    moves.emplace_back(offset(target, static_cast<std::int64_t>(i)), places[i] < 0 ? -1 : offset(source, places[i]));
-  }
-  return Step(
-      [moves = std::move(moves), source = source.borrowed(), target = target.borrowed(), otherwise](int threads) {
-        parallel_for(threads, target.samples, static_cast<double>(moves.size()) * target.samples / 4, [&](long n) {
-          for (int b = target.channels / kBlock; b < target.blocks; ++b)  // lanes behind the last channel
-            target.fill_map(n, b, 0);
-          const float* from = source.at(n, 0);
-          float* to = target.at(n, 0);
-          for (const auto& [place, origin] : moves) to[place] = origin < 0 ? otherwise : from[origin];
-        });
-      });
-}
-
 namespace {
 
 void copy(const Tensor& source, int from, const Tensor& target, int to, int count, int threads) {

@@ -92,8 +92,4 @@ Step clear_halo(const Tensor& target);
 // Channels [from, from + count) of `source` into channels [to, ...) of `target`; both maps of one size.
 Step copy_channels(const Tensor& source, int from, const Tensor& target, int to, int count);
 
-// Values to other places: element i of a sample of `target` (channel, plane, row, column) gets element places[i] of the
-// same sample of `source`, or `otherwise` where places[i] is negative.
-Step rearrange(const Tensor& source, const std::vector<std::int64_t>& places, float otherwise, const Tensor& target);
-
 }  // namespace lrpfast

@@ -218,9 +218,11 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
     "sum of channels: result": ("one channel", lambda: core.sum_channels(empty(), empty(channels=2))),
     "sum of channels: samples": ("one channel", lambda: core.sum_channels(empty(2), empty(1, 1))),
     "sum of channels: size": ("one channel", lambda: core.sum_channels(empty(), small(1))),
-    "rearrange: samples": ("places", lambda: core.rearrange(empty(2), np.arange(256), 0, empty())),
-    "rearrange: too few places": ("255 elements, not", lambda: core.rearrange(empty(), np.arange(255), 0, empty())),
-    "rearrange: missing place": ("not there", lambda: core.rearrange(empty(channels=15), np.arange(256), 0, empty())),
+    "gather: samples": ("samples", lambda: core.gather([empty(2)], np.arange(256), 0, empty())),
+    "gather: too few places": ("255 elements, not", lambda: core.gather([empty()], np.arange(255), 0, empty())),
+    "gather: missing place": ("not there", lambda: core.gather([empty(channels=15)], np.arange(256), 0, empty())),
+    "scatter: samples": ("samples", lambda: core.scatter(empty(2), np.arange(256), 0, empty())),
+    "scatter: too many places": ("257 elements, not", lambda: core.scatter(empty(), np.arange(257), 0, empty())),
     "copy_channels: one tensor": ("one tensor", lambda: in_place(lambda x: core.copy_channels(x, 0, x, 8, 8))),
     "copy_channels: size": ("other sizes", lambda: core.copy_channels(empty(), 0, small(), 0, 16)),
     "copy_channels: samples": ("other sizes", lambda: core.copy_channels(empty(2), 0, empty(), 0, 16)),
@@ -407,15 +409,32 @@ def test_maps_run_from_and_to_the_places_of_a_concatenation():
     np.testing.assert_array_equal(found[:, 32:], other.store(THREADS))
 
 
+@pytest.mark.parametrize("otherwise", [-3, 0])
 @pytest.mark.parametrize("channels", [3, 16, 20])
-def test_values_are_rearranged_within_each_sample(channels: int):
-    values = numbers(2, 20, 2, 3, 4)
-    places = np.random.default_rng(1).integers(-100, values[0].size, (channels, 1, 5, 6))
+def test_values_are_gathered_from_several_tensors(channels: int, otherwise: int):
+    one, other = numbers(2, 20, 2, 3, 4, seed=1), numbers(2, 5, 1, 7, 3, seed=2)
+    together = np.concatenate([one.reshape(2, -1), other.reshape(2, -1)], axis=1)
+    places = np.random.default_rng(1).integers(-100, together.shape[1], (channels, 1, 5, 6))
     target = empty(2, channels, (1, 5, 6), *PAD)
-    core.rearrange(loaded(values, *PAD), places.reshape(-1), -3, target).run(THREADS)
-    expected = np.where(places < 0, np.float32(-3), values.reshape(2, -1)[:, np.maximum(places, 0)])
+    core.gather([loaded(one, *PAD), loaded(other)], places.reshape(-1), otherwise, target).run(THREADS)
+    expected = np.where(places < 0, np.float32(otherwise), together[:, np.maximum(places, 0)])
     np.testing.assert_array_equal(target.store(THREADS), expected)
     np.testing.assert_allclose(sums(target), expected.sum(axis=(1, 2, 3, 4), dtype=np.float64), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("first", [0, 30])
+def test_what_was_gathered_is_scattered_back(first: int):
+    values = numbers(2, 20, 2, 3, 4)
+    places = np.random.default_rng(1).integers(-10, 100, values[0].size)
+    target = empty(2, 18, (1, 2, 2), *PAD)
+    core.scatter(loaded(values, *PAD), places, first, target).run(THREADS)
+    expected = np.zeros((2, 72))
+    for sample, found in zip(values.reshape(2, -1), expected, strict=True):
+        for value, place in zip(sample, places, strict=True):
+            if first <= place < first + 72:
+                found[place - first] += value
+    np.testing.assert_allclose(target.store(THREADS).reshape(2, -1), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(sums(target), expected.sum(axis=1), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("margin", "winner"), [(0.0, 3), (1e-6, 0), (1e-5, 0)])

@@ -1,86 +1,10 @@
 // Elementwise steps on some rows of one block: one pass each, vector by vector, at the speed of the cache or memory
 // that holds them.
-#include <math.h>
-
-#include "vector.h"
+#include "rows.h"
 
 namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
-
-inline vec load(In x, int row, long i) { return load(x.at + row * x.row + i); }
-inline void store(Out y, int row, long i, vec v) { store(y.at + row * y.row + i, v); }
-
-// Calls f(row, position of a vector in it) for the whole area.
-template <class F>
-inline void for_vectors(Area area, F f) {
-  for (int row = 0; row < area.rows; ++row)
-    for (long i = 0; i < area.floats; i += kLanes) f(row, i);
-}
-
-template <class F>
-inline void map(const float* bias, In x, Out y, Area area, F f) {
-  if (bias == nullptr) return for_vectors(area, [&](int row, long i) { store(y, row, i, f(load(x, row, i))); });
-  for_vectors(area, [&](int row, long i) { store(y, row, i, f(load(x, row, i) + load_loose(bias + i % kBlock))); });
-}
-
-// For functions that have no vector form here.
-template <class F>
-inline void map_scalar(const float* bias, In x, Out y, Area area, F f) {
-  for (int row = 0; row < area.rows; ++row)
-    for (long i = 0; i < area.floats; ++i)
-      y.at[row * y.row + i] = f(x.at[row * x.row + i] + (bias ? bias[i % kBlock] : 0.0f));
-}
-
-inline vec clamp(vec x, float low, float high) {
-  x = x < low ? splat(low) : x;
-  return x > high ? splat(high) : x;
-}
-
-inline float sigmoid(float x) {
-  const float small = expf(-fabsf(x));
-  return (x >= 0 ? 1.0f : small) / (1.0f + small);
-}
-
-template <class F>
-inline void multiply_by_derivative(In x, In r, Out out, Area area, F derivative) {
-  for (int row = 0; row < area.rows; ++row)
-    for (long i = 0; i < area.floats; ++i)
-      out.at[row * out.row + i] = r.at[row * r.row + i] * derivative(x.at[row * x.row + i]);
-}
-
-// At a kink the derivative is PyTorch's: 0 for ReLU at 0.
-void gradient(const FunctionParameters& f, In x, In slope, In r, Out out, Area area) {
-  switch (f.function) {
-    case Function::identity:
-      return map(nullptr, r, out, area, [](vec v) { return v; });
-    case Function::relu:
-      return for_vectors(area,
-                         [&](int row, long i) { store(out, row, i, load(x, row, i) > 0 ? load(r, row, i) : vec{}); });
-    case Function::leaky_relu:
-      return for_vectors(area, [&](int row, long i) {
-        const vec s = slope.at ? load(slope, row, i) : splat(f.alpha), received = load(r, row, i);
-        store(out, row, i, load(x, row, i) > 0 ? received : s * received);
-      });
-    case Function::clip:
-      return multiply_by_derivative(x, r, out, area, [&](float v) { return v >= f.low && v <= f.high ? 1.0f : 0.0f; });
-    case Function::sigmoid:
-      return multiply_by_derivative(x, r, out, area, [](float v) { return sigmoid(v) * (1.0f - sigmoid(v)); });
-    case Function::tanh:
-      return multiply_by_derivative(x, r, out, area, [](float v) { return 1.0f - tanhf(v) * tanhf(v); });
-    case Function::elu:
-      return multiply_by_derivative(x, r, out, area, [&](float v) { return v > 0 ? 1.0f : f.alpha * expf(v); });
-    case Function::hard_sigmoid:
-      return multiply_by_derivative(x, r, out, area, [&](float v) {
-        const float inner = f.alpha * v + f.beta;
-        return inner > 0 && inner < 1 ? f.alpha : 0.0f;
-      });
-    case Function::hard_swish:
-      return multiply_by_derivative(x, r, out, area, [](float v) {
-        return v <= -3 ? 0.0f : v >= 3 ? 1.0f : v / 3.0f + 0.5f;
-      });
-  }
-}
 
 // Fields of the task are copied to where no store can reach them, so that they stay in registers.
 template <Gate G>
@@ -143,47 +67,6 @@ void sum_pixels(const float* x, long block, int blocks, float* out) {
 }
 
 }  // namespace
-
-void activate(const FunctionParameters& f, const float* bias, In x, In slope, Out y, Area area) {
-  switch (f.function) {
-    case Function::identity:
-      return map(bias, x, y, area, [](vec v) { return v; });
-    case Function::relu:
-      return map(bias, x, y, area, [](vec v) { return positive(v); });
-    case Function::leaky_relu:
-      return for_vectors(area, [&](int row, long i) {
-        const vec v = load(x, row, i) + (bias ? load_loose(bias + i % kBlock) : vec{});
-        const vec s = slope.at ? load(slope, row, i) : splat(f.alpha);
-        store(y, row, i, v >= 0 ? v : s * v);
-      });
-    case Function::clip:
-      return map(bias, x, y, area, [&](vec v) { return clamp(v, f.low, f.high); });
-    case Function::sigmoid:
-      return map_scalar(bias, x, y, area, sigmoid);
-    case Function::tanh:
-      return map_scalar(bias, x, y, area, tanhf);
-    case Function::elu:
-      return map_scalar(bias, x, y, area, [&](float v) { return v >= 0 ? v : f.alpha * expm1f(v); });
-    case Function::hard_sigmoid:
-      return map(bias, x, y, area, [&](vec v) { return clamp(f.alpha * v + f.beta, 0, 1); });
-    case Function::hard_swish:
-      return map(bias, x, y, area, [](vec v) { return v * clamp(v * (1.0f / 6.0f) + 0.5f, 0, 1); });
-  }
-}
-
-void activation_relevance(ActivationRule rule, const FunctionParameters& f, In x, In slope, In r, Out out, Area area) {
-  switch (rule) {
-    case ActivationRule::gradient:
-      return gradient(f, x, slope, r, out, area);
-    case ActivationRule::deconvnet:
-      return map(nullptr, r, out, area, [](vec v) { return positive(v); });
-    case ActivationRule::guided_backprop:
-      return for_vectors(
-          area, [&](int row, long i) { store(out, row, i, load(x, row, i) > 0 ? positive(load(r, row, i)) : vec{}); });
-    case ActivationRule::beta_smooth:
-      return multiply_by_derivative(x, r, out, area, [&](float v) { return sigmoid(f.beta * v); });
-  }
-}
 
 void part(float p, float n, In x, Out y, Area area) {
   map(nullptr, x, y, area, [=](vec v) { return p * positive(v) + n * negative(v); });

@@ -65,7 +65,28 @@ struct DepthwiseTask {
   int pixels;
 };
 
-enum class Function : int { identity, relu, leaky_relu, clip, sigmoid, tanh, elu, hard_sigmoid, hard_swish };
+enum class Function : int {
+  identity,
+  relu,
+  leaky_relu,
+  clip,
+  sigmoid,
+  tanh,
+  elu,
+  hard_sigmoid,
+  hard_swish,
+  softplus,
+  softsign,
+  silu,
+  mish,
+  gelu,
+  gelu_tanh,
+  erf,
+  exp,
+  sqrt,
+  reciprocal,
+  abs
+};
 
 struct FunctionParameters {
   Function function;

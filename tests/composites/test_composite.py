@@ -87,7 +87,7 @@ def test_conditions_as_text(condition: Match, shown: str) -> None:
 
 
 def test_an_unknown_kind_is_refused_wherever_it_is_given() -> None:
-    kinds = "conv, dense, affine, activation, sum, average, max, routing"
+    kinds = "conv, dense, affine, activation, sum, average, max, gate, routing"
     with pytest.raises(CompositeError, match=f"^'convolution' is no kind of layer; the kinds are {kinds}.$"):
         OfKind("conv", "convolution")  # type: ignore[arg-type]
     with pytest.raises(CompositeError, match=f"^Composite 'mine': .*'linear' is no kind of layer; .* {kinds}.$"):
@@ -103,7 +103,7 @@ def test_the_first_condition_that_holds_decides() -> None:
 
 def test_weighted_layers_have_no_default() -> None:
     empty = Composite("empty", [])
-    expected = {"affine": Pass(), "activation": Pass(), "sum": Norm(), "average": Norm()}
+    expected = {"affine": Pass(), "activation": Pass(), "sum": Norm(), "average": Norm(), "gate": Pass()}
     expected |= {"max": Gradient(), "routing": Gradient()}
     assert {kind: empty.rule_for(layer(kind=kind)) for kind in KINDS if kind in DEFAULTS} == expected
     assert [kind for kind in KINDS if empty.rule_for(layer(kind=kind)) is None] == ["conv", "dense"]

@@ -12,6 +12,9 @@ from lrpfast.rules import Gradient, Pass
 from oracles.forward import ACTIVATIONS
 from oracles.graphs import BACKENDS, chain, explain
 
+#: functions of positive numbers, or that are too large for others
+POSITIVE_ONLY = ("sqrt", "reciprocal", "exp")
+
 SLOPES = np.linspace(-0.5, 1.5, 17, dtype=np.float32).reshape(17, 1)
 
 FUNCTIONS = {
@@ -25,14 +28,17 @@ FUNCTIONS = {
     "elu": Activation("elu", alpha=1.25),
     "hard_sigmoid": Activation("hard_sigmoid", alpha=0.25, beta=0.5),
     "hard_swish": Activation("hard_swish"),
+    **{name: Activation(name) for name in ("softplus", "softsign", "silu", "mish", "gelu", "gelu_tanh", "erf", "abs")},
+    **{name: Activation(name) for name in POSITIVE_ONLY},
 }
 
 #: points of every channel; no function has a kink at one of them
 POINTS = np.array([-90, -8, -4.25, -3.125, -1.75, -1.25, -0.375, 0.25, 0.75, 1.625, 2.875, 4.5, 5.75, 7.5, 90])
 
 
-def points() -> npt.NDArray[np.float64]:
-    return np.tile(POINTS, (2, 17, 1))
+def inputs_of(name: str) -> npt.NDArray[np.float64]:
+    points = np.abs(POINTS) / 90 + 0.1 if name in POSITIVE_ONLY else POINTS
+    return np.tile(points, (2, 17, 1))
 
 
 def test_every_function_is_tested_here() -> None:
@@ -42,7 +48,7 @@ def test_every_function_is_tested_here() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_values_and_derivatives(name: str, backend: str) -> None:
-    layer, x, step = FUNCTIONS[name], points(), 1e-6
+    layer, x, step = FUNCTIONS[name], inputs_of(name), 1e-6
     value = ACTIVATIONS[layer.function]
     slope = (value(layer, x + step) - value(layer, x - step)) / (2 * step)
     seed = np.random.default_rng(0).uniform(0.5, 1, x.shape).astype(np.float32)
@@ -73,7 +79,7 @@ def test_slopes_at_kinks(name: str, kinks: tuple[float, ...], slopes: tuple[floa
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_passed_relevance_keeps_every_bit(name: str, backend: str) -> None:
-    x = points()
+    x = inputs_of(name)
     seed = np.random.default_rng(0).uniform(-1, 1, x.shape).astype(np.float32)
     found = explain(chain([FUNCTIONS[name]], (17, 15)), Composite("", [("activation", Pass())]), backend, x, seed)[1]
     np.testing.assert_array_equal(found, seed)

@@ -34,7 +34,7 @@ from lrpfast.model.layers import (
     Sum,
     Transpose,
 )
-from oracles.graphs import chain, engine, graph, model_of, node, small_cnn, weights, window
+from oracles.graphs import chain, engine, gated_net, graph, model_of, node, small_cnn, weights, window
 
 Floats = npt.NDArray[np.float32]
 
@@ -138,7 +138,13 @@ def residual_net() -> Graph:
     return graph(nodes, SHAPE)
 
 
-NETS = {"plain": small_cnn(), "residual": residual_net(), "mobile": mobile_net(), "sequence": sequence_net()}
+NETS = {
+    "plain": small_cnn(),
+    "residual": residual_net(),
+    "mobile": mobile_net(),
+    "sequence": sequence_net(),
+    "gated": gated_net(),
+}
 
 
 def relevance(net: Graph, composite: Composite, backend: str, x: npt.NDArray[Any]) -> tuple[Any, Any]:

@@ -20,12 +20,14 @@ from lrpfast.model.layers import (
     Concat,
     Convolution,
     Dense,
+    Gate,
+    Gather,
     MaxPool,
     Reshape,
     Sum,
 )
 from lrpfast.rules import AlphaBeta, Epsilon, Flat, Gamma, Norm, Rule, WSquare, ZBox, ZPlus
-from oracles.graphs import BACKENDS, bias, chain, explain, graph, node, small_cnn, weights, window
+from oracles.graphs import BACKENDS, bias, chain, explain, gated_net, graph, node, small_cnn, weights, window
 
 #: share of the relevance at work that rounding may take over a whole network
 ROUNDING = {"reference": 2e-15, "native": 1e-6}
@@ -155,9 +157,9 @@ def gradient_by_differences(net: Graph, x: npt.NDArray[Any], unit: int) -> npt.N
     return np.asarray((scores[0] - scores[1]) / (2 * step)).reshape(x.shape)
 
 
-def test_gradient_is_the_derivative() -> None:
-    net, x = small_cnn(channels=1), inputs(1, 1)
-    one_hot = np.eye(5)[[2]]
+@pytest.mark.parametrize("net", [small_cnn(), gated_net()], ids=["plain", "gated"])
+def test_gradient_is_the_derivative(net: Graph) -> None:
+    x, one_hot = inputs(1), np.eye(5)[[2]]
     expected = gradient_by_differences(net, x[0], 2)
     found = explain(net, named("gradient"), "reference", x, one_hot)[1][0]
     assert np.abs(found - expected).max() < 1e-8
@@ -223,6 +225,21 @@ def test_residual_sums_and_branches_conserve_relevance(name: str, backend: str) 
             continue  # ahead of a sum, it drops what a unit receives that nothing speaks for
         assert_balanced(layer.handed_down[:, 0], layer.received[:, 0], found, backend)
     assert_balanced(total(found) + lost, total(output), found, backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_gate_hands_all_to_its_signal(backend: str) -> None:
+    net = graph(
+        [node("halve", Affine(np.float32(0.5), np.float32(1)), "x", "a"), node("gate", Gate(), "x a", "y")], (3,)
+    )
+    seed = np.array([[1, -2, 4]], np.float32)
+    np.testing.assert_array_equal(explain(net, Composite("", []), backend, [[3, 0, -1]], seed)[1], seed)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_value_in_several_places_gets_what_all_of_them_get(backend: str) -> None:
+    net, seed = chain([Gather(0, (2, 0, 2, 2))], (3,)), np.array([[1, -2, 4, 8]], np.float32)
+    np.testing.assert_array_equal(explain(net, Composite("", []), backend, [[3, 0, -1]], seed)[1], [[-2, 0, 13]])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from lrpfast.model import load
-from lrpfast.model.layers import Activation, AveragePool, Convolution, Dense, Reshape, Sum, Transpose
+from lrpfast.model.layers import Activation, AveragePool, Convolution, Dense, Gate, Reshape, Sum, Transpose
 from lrpfast.model.onnx_import import read
 from oracles.forward import forward
 from oracles.onnx_models import light_model, make_model, node, relative_difference, run
@@ -136,13 +136,112 @@ def test_the_axes_of_a_reduction_may_be_an_input():
 
 ACTIVATIONS = {
     "Relu": {}, "LeakyRelu": {"alpha": 0.3}, "Tanh": {}, "Elu": {"alpha": 0.7},
-    "HardSigmoid": {"alpha": 0.25, "beta": 0.4}, "HardSwish": {},
+    "HardSigmoid": {"alpha": 0.25, "beta": 0.4}, "HardSwish": {}, "Softplus": {}, "Softsign": {}, "Erf": {}, "Exp": {},
+    "Abs": {}, "Reciprocal": {}, "Selu": {}, "Celu": {"alpha": 0.7},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("operator", ACTIVATIONS)
 def test_activation(operator):
     agrees(make_model([node(operator, "x", "y", **ACTIVATIONS[operator])], ["N", 3, 4]), (2, 3, 4))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"approximate": "tanh"}], ids=str)
+def test_gelu(attributes):
+    agrees(make_model([node("Gelu", "x", "y", **attributes)], ["N", 3, 4], opset=20), (2, 3, 4))
+
+
+def test_mish():
+    agrees(make_model([node("Mish", "x", "y")], ["N", 3, 4], opset=18), (2, 3, 4))
+
+
+@pytest.mark.parametrize("exponent", [2, 1, 0.5, -0.5, -1])
+def test_powers(exponent):
+    nodes = [node("Abs", "x", "a"), node("Pow", "a p", "y")]
+    agrees(make_model(nodes, ["N", 3, 4], {"p": np.float32(exponent)}), (2, 3, 4))
+
+
+GATES = {
+    "a squeeze and excitation": [
+        node("GlobalAveragePool", "x", "m"), node("Conv", "m w", "c"), node("Sigmoid", "c", "g"),
+        node("Mul", "x g", "y"),
+    ],
+    "silu written out": [node("Sigmoid", "x", "g"), node("Mul", "g x", "y")],
+    "gelu written out": [
+        node("Div", "x root", "d"), node("Erf", "d", "e"), node("Add", "e one", "p"), node("Mul", "x p", "m"),
+        node("Mul", "m half", "y"),
+    ],
+    "hard swish written out": [
+        node("Add", "x three", "a"), node("Clip", "a zero six", "c"), node("Mul", "x c", "m"),
+        node("Div", "m six", "y"),
+    ],
+    "mish written out": [node("Softplus", "x", "s"), node("Tanh", "s", "t"), node("Mul", "x t", "y")],
+    "square": [node("Mul", "x x", "y")],
+    "quotient": [node("Exp", "x", "e"), node("Div", "x e", "y")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GATES)
+def test_products_of_a_signal_and_a_gate(case):
+    constants = {
+        "w": weights(3, 3, 1, 1), "root": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(0.5),
+        "three": np.float32(3), "zero": np.float32(0), "six": np.float32(6),
+    }  # fmt: skip
+    used = {name for entry in GATES[case] for name in entry.input}
+    given = {name: array for name, array in constants.items() if name in used}
+    loaded = agrees(make_model(GATES[case], ["N", 3, 5, 4], given), (2, 3, 5, 4))
+    (gate,) = [entry for entry in loaded.graph.nodes if isinstance(entry.layer, Gate)]
+    assert gate.inputs[0] == "x"
+
+
+JOINS = {
+    "difference": [node("Relu", "x", "r"), node("Sub", "r x", "y")],
+    "difference of a small branch": [node("GlobalAveragePool", "x", "m"), node("Sub", "x m", "y")],
+    "sum of a small branch": [node("GlobalAveragePool", "x", "m"), node("Add", "m x", "y")],
+    "mean": [node("Relu", "x", "r"), node("Neg", "x", "n"), node("Mean", "x r n", "y")],
+    "maximum": [node("Neg", "x", "n"), node("Relu", "x", "r"), node("Max", "x n r", "y")],
+    "minimum of a small branch": [node("GlobalMaxPool", "x", "m"), node("Neg", "m", "n"), node("Min", "x n", "y")],
+    "floor": [node("Max", "x low", "y")],
+    "ceiling": [node("Min", "x high", "y")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", JOINS)
+def test_what_joins_branches(case):
+    constants = {"low": np.float32(-0.2), "high": np.float32(0.3)}
+    used = {name for entry in JOINS[case] for name in entry.input}
+    given = {name: array for name, array in constants.items() if name in used}
+    agrees(make_model(JOINS[case], ["N", 3, 5, 4], given), (2, 3, 5, 4))
+
+
+MOVING = {
+    "slice with steps": [node("Slice", "x starts ends axes steps", "y")],
+    "split": [node("Split", "x", "a b c", axis=1), node("Concat", "c a", "y", axis=1)],
+    "split by sizes": [node("Split", "x sizes", "a b", axis=-2), node("Relu", "b", "y")],
+    "split, an output of the model": [node("Split", "x sizes", "a y", axis=2)],
+    "gather": [node("Gather", "x places", "y", axis=2)],
+    "gather one": [node("Gather", "x place", "g", axis=1), node("Relu", "g", "y")],
+    "gather a table": [node("Gather", "x table", "y", axis=3)],
+    "expand": [node("GlobalAveragePool", "x", "m"), node("Expand", "m target", "y")],
+    "tile": [node("Tile", "x repeats", "y")],
+    "depth to space": [node("Concat", "x x x x", "c", axis=1), node("DepthToSpace", "c", "y", blocksize=2)],
+    "depth to space, columns first": [
+        node("Concat", "x x x x", "c", axis=1), node("DepthToSpace", "c", "y", blocksize=2, mode="CRD"),
+    ],
+    "space to depth": [node("Slice", "x zero four two", "s"), node("SpaceToDepth", "s", "y", blocksize=2)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MOVING)
+def test_moving(case):
+    constants = {
+        "starts": ints(-1, 0), "ends": ints(-6, 4), "axes": ints(2, 3), "steps": ints(-2, 3), "sizes": ints(2, 3),
+        "places": ints(4, 0, 0, -1), "place": np.array(1), "table": np.array([[0, 3], [2, 2]]),
+        "target": ints(1, 3, 6, 2), "repeats": ints(1, 2, 1, 3), "zero": ints(0), "four": ints(4), "two": ints(2),
+    }  # fmt: skip
+    used = {name for entry in MOVING[case] for name in entry.input}
+    given = {name: array for name, array in constants.items() if name in used}
+    agrees(make_model(MOVING[case], ["N", 3, 5, 4], given), (2, 3, 5, 4))
 
 
 def test_a_sigmoid_in_the_middle_is_a_layer():

@@ -6,6 +6,7 @@ the layers' own parameters.
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -17,7 +18,10 @@ from lrpfast.model.layers import (
     Concat,
     Convolution,
     Dense,
+    Gate,
+    Gather,
     MaxPool,
+    Moves,
     Pad,
     Reshape,
     Sum,
@@ -68,6 +72,16 @@ def apply(layer, *inputs):
         return x.transpose(layer.permutation)
     if isinstance(layer, Pad):
         return pad(x, layer.pads, layer.value)
+    if isinstance(layer, Gate):
+        signal, gate = inputs
+        assert signal.shape == gate.shape
+        return signal * gate
+    if isinstance(layer, Gather):
+        return np.stack([x.take(index, layer.axis) for index in layer.indices], layer.axis)
+    if isinstance(layer, Moves):
+        for one in layer.layers:
+            x = apply(one, x)
+        return x
     raise AssertionError(f"no statement for {layer}")
 
 
@@ -80,6 +94,17 @@ ACTIVATIONS = {
     "elu": lambda layer, x: np.where(x >= 0, x, layer.alpha * (np.exp(np.minimum(x, 0)) - 1)),
     "hard_sigmoid": lambda layer, x: np.clip(layer.alpha * x + layer.beta, 0, 1),
     "hard_swish": lambda layer, x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "softplus": lambda layer, x: np.logaddexp(0, x),
+    "softsign": lambda layer, x: x / (1 + np.abs(x)),
+    "silu": lambda layer, x: x / (1 + np.exp(-x)),
+    "mish": lambda layer, x: x * np.tanh(np.logaddexp(0, x)),
+    "gelu": lambda layer, x: x * (1 + np.vectorize(math.erf)(x / 2**0.5)) / 2,
+    "gelu_tanh": lambda layer, x: x / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+    "erf": lambda layer, x: np.vectorize(math.erf)(x),
+    "exp": lambda layer, x: np.exp(x),
+    "sqrt": lambda layer, x: np.sqrt(x),
+    "reciprocal": lambda layer, x: 1 / x,
+    "abs": lambda layer, x: np.abs(x),
 }
 
 

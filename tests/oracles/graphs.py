@@ -16,7 +16,24 @@ from lrpfast.engine.native import NativeEngine
 from lrpfast.engine.plan import Plan, make_plan
 from lrpfast.engine.reference import ReferenceEngine
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Activation, Convolution, Dense, Layer, MaxPool, Pad, Reshape, Shape, Sum, Window
+from lrpfast.model.layers import (
+    Activation,
+    AveragePool,
+    Concat,
+    Convolution,
+    Dense,
+    Gate,
+    Gather,
+    Layer,
+    MaxPool,
+    Moves,
+    Pad,
+    Reshape,
+    Shape,
+    Sum,
+    Transpose,
+    Window,
+)
 
 BACKENDS = ("reference", "native")
 FLOATS = {"reference": np.float64, "native": np.float32}
@@ -119,3 +136,36 @@ def small_cnn(seed: int = 0, biased: bool = True, channels: int = 3) -> Graph:
         Dense(weights(rng, 5, 17), maybe(5)),
     ]
     return chain(layers, (channels, 12, 12))
+
+
+def gated_net() -> Graph:
+    """Gates (a squeeze-excite block, one as large as its signal), the larger of two branches, values moved about."""
+    rng = np.random.default_rng(8)
+
+    def conv(outputs: int, channels: int, size: int) -> Convolution:
+        return Convolution(
+            weights(rng, outputs, channels, size, size), bias(rng, outputs), window((size, size), pads=size // 2)
+        )
+
+    side_by_side = Window((2, 1), (1, 1), (1, 1), ((0, 0), (0, 0)))
+    nodes = [
+        node("conv0", conv(8, 3, 3), "x", "a"),
+        node("relu0", Activation("relu"), "a", "b"),
+        node("squeeze", AveragePool(window((0, 0))), "b", "c"),
+        node("excite", conv(8, 8, 1), "c", "d"),
+        node("sigmoid", Activation("sigmoid"), "d", "e"),
+        node("down", Gather(1, (0,) * 12), "e", "f"),
+        node("across", Gather(2, (0,) * 12), "f", "g"),
+        node("gate0", Gate(), "b g", "h"),
+        node("conv1", conv(8, 8, 3), "h", "i"),
+        node("gate1", Gate(), "i h", "j"),
+        node("blocks", Moves((Reshape((2, 2, 2, 12, 12)), Transpose((2, 3, 0, 4, 1)), Reshape((2, 24, 24)))), "j", "k"),
+        node("some", Gather(2, (5, 5, 0, 23, 7)), "k", "l"),
+        node("left", Reshape((2, 1, 120)), "l", "m"),
+        node("turned", Gather(2, tuple(range(119, -1, -1))), "m", "n"),
+        node("beside", Concat(1), "m n", "o"),
+        node("larger", MaxPool(side_by_side), "o", "p"),
+        node("flatten", Reshape((240,)), "p", "q"),
+        node("classes", Dense(weights(rng, 5, 240), bias(rng, 5)), "q", "y"),
+    ]
+    return graph(nodes, (3, 12, 12))

@@ -147,11 +147,11 @@ def test_bounds_of_zbox_may_touch() -> None:
         (WSquare(), "conv dense"),
         (Flat(), "conv dense"),
         (Norm(), "sum average"),
-        (Pass(), "activation affine"),
+        (Pass(), "activation affine gate"),
         (ReLUDeconvNet(), "activation"),
         (ReLUGuidedBackprop(), "activation"),
         (ReLUBetaSmooth(), "activation"),
-        (Gradient(), "conv dense affine activation sum average max routing"),
+        (Gradient(), "conv dense affine activation sum average max gate routing"),
     ],
     ids=str,
 )

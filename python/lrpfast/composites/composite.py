@@ -20,6 +20,7 @@ DEFAULTS: dict[Kind, Rule] = {
     "sum": Norm(),
     "average": Norm(),
     "max": Gradient(),
+    "gate": Pass(),
     "routing": Gradient(),
 }
 
@@ -35,7 +36,7 @@ class Composite:
     entries : sequence of (condition, rule)
         A condition is a kind of layer as a string, or one of the conditions of `lrpfast.composites`:
         `OfKind`, `Named`, `First`, `Last`, `Depth`, `Where`, joined by ``&`` and negated by ``~``. Layers
-        without weights that no entry speaks of get: activation and affine `Pass`, sum and average `Norm`, max
+        without weights that no entry speaks of get: activation, affine and gate `Pass`, sum and average `Norm`, max
         pooling its winner.
     seed : {"score", "one"}
         What a class index puts at the output: the class's score, so that relevance sums to it, or 1, as for

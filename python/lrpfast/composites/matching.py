@@ -72,7 +72,7 @@ class Not(Match):
 
 @dataclass(frozen=True, init=False)
 class OfKind(Match):
-    """Layers of these kinds: conv, dense, affine, activation, sum, average, max, routing."""
+    """Layers of these kinds: conv, dense, affine, activation, sum, average, max, gate, routing."""
 
     kinds: tuple[Kind, ...]
 
@@ -91,7 +91,7 @@ class OfKind(Match):
 
 @dataclass(frozen=True)
 class OfFunction(Match):
-    """Activations of one function: relu, leaky_relu, clip, sigmoid, tanh, elu, hard_sigmoid, hard_swish."""
+    """Activations of one function, such as relu, leaky_relu or clip (see `lrpfast.model.layers.Activation`)."""
 
     function: ActivationName
 

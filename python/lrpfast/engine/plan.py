@@ -55,6 +55,8 @@ class Step:
     def rule_name(self) -> str:
         """The rule as tables show it."""
         names = {"max": "winner takes all", "routing": "moved"}
+        if self.info.kind == "gate" and isinstance(self.rule, Pass):
+            return "signal takes all"
         return names.get(self.info.kind, str(self.rule))
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Activation, Affine, Layer, Pad
 
+#: functions that give no negative value, and that do not map zero to zero
+FLOOR = {"relu", "sigmoid", "hard_sigmoid", "softplus", "exp", "sqrt", "abs"}
+NOT_ZERO = {"sigmoid", "hard_sigmoid", "softplus", "exp", "reciprocal"}
+
 
 def nonnegative_values(graph: Graph) -> set[str]:
     """Names of the values that cannot be negative, whatever the input."""
@@ -17,7 +21,7 @@ def nonnegative_values(graph: Graph) -> set[str]:
 
 def _is_nonnegative(layer: Layer, inputs: bool) -> bool:
     if isinstance(layer, Activation):
-        floor = layer.function in ("relu", "sigmoid", "hard_sigmoid") or (layer.function == "clip" and layer.low >= 0)
+        floor = layer.function in FLOOR or (layer.function == "clip" and layer.low >= 0)
         return floor or (inputs and layer.high >= 0)  # the others keep the sign of their argument
     if isinstance(layer, Affine):
         return inputs and bool((layer.scale >= 0).all() and (layer.shift >= 0).all())
@@ -58,7 +62,7 @@ def zero_below_zero(graph: Graph, proportional: set[str], passing: set[str]) -> 
 def _keeps_zero(layer: Layer) -> bool:
     if not isinstance(layer, Activation):
         return False
-    return layer.function not in ("sigmoid", "hard_sigmoid") and layer.low <= 0 <= layer.high
+    return layer.function not in NOT_ZERO and layer.low <= 0 <= layer.high
 
 
 def _floors_at_zero(layer: Layer) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lrpfast.model.layers import Concat, Layer, Pad, Pads, Reshape, Transpose
+from lrpfast.model.layers import Concat, Gather, Layer, Moves, Pad, Pads, Reshape, Transpose
 
 Values: TypeAlias = npt.NDArray[Any]
 
@@ -24,6 +24,12 @@ def moved(layer: Layer, inputs: list[Values]) -> Values:
             return a.transpose(0, *(axis + 1 for axis in permutation))
         case Pad(pads=pads, value=value):
             return padded(a[:, np.newaxis], pads, value)[:, 0]
+        case Gather(axis=axis, indices=indices):
+            return a.take(indices, axis=axis + 1)
+        case Moves(layers=layers):
+            for one in layers:
+                a = moved(one, [a])
+            return a
         case _:
             raise NotImplementedError(type(layer).__name__)
 
@@ -41,6 +47,17 @@ def moved_back(layer: Layer, inputs: list[Values], r: Values) -> list[Values]:
         case Pad(pads=pads):
             opposite = tuple((-before, -after) for before, after in pads)
             return [padded(r[:, np.newaxis], opposite)[:, 0]]
+        case Gather(axis=axis, indices=indices):
+            found = np.zeros_like(inputs[0], dtype=r.dtype)
+            np.add.at(np.moveaxis(found, axis + 1, 0), list(indices), np.moveaxis(r, axis + 1, 0))
+            return [found]
+        case Moves(layers=layers):
+            shapes = [inputs[0].shape[1:]]
+            for one in layers:
+                shapes.append(one.output_shape(shapes[-1]))
+            for one, shape in zip(reversed(layers), reversed(shapes[:-1]), strict=True):
+                (r,) = moved_back(one, [np.empty((len(r), *shape), r.dtype)], r)
+            return [r]
         case _:
             raise NotImplementedError(type(layer).__name__)
 

@@ -17,8 +17,8 @@ Array: TypeAlias = npt.NDArray[np.floating]
 Shape: TypeAlias = tuple[int, ...]
 Pads: TypeAlias = tuple[tuple[int, int], ...]
 
-Kind: TypeAlias = Literal["conv", "dense", "affine", "activation", "sum", "average", "max", "routing"]
-KINDS: tuple[Kind, ...] = ("conv", "dense", "affine", "activation", "sum", "average", "max", "routing")
+Kind: TypeAlias = Literal["conv", "dense", "affine", "activation", "sum", "average", "max", "gate", "routing"]
+KINDS: tuple[Kind, ...] = ("conv", "dense", "affine", "activation", "sum", "average", "max", "gate", "routing")
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,9 @@ class Affine(Layer):
 
 
 ActivationName: TypeAlias = Literal[
-    "relu", "leaky_relu", "clip", "sigmoid", "tanh", "elu", "hard_sigmoid", "hard_swish"
-]
+    "relu", "leaky_relu", "clip", "sigmoid", "tanh", "elu", "hard_sigmoid", "hard_swish", "softplus", "softsign",
+    "silu", "mish", "gelu", "gelu_tanh", "erf", "exp", "sqrt", "reciprocal", "abs",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +139,17 @@ class Activation(Layer):
     elu           x if x >= 0 else alpha (exp x - 1)    `alpha`
     hard_sigmoid  clip(alpha x + beta, 0, 1)            `alpha`, `beta`
     hard_swish    x clip(x / 6 + 1/2, 0, 1)
+    softplus      log(1 + exp x)
+    softsign      x / (1 + |x|)
+    silu          x sigmoid x
+    mish          x tanh softplus x
+    gelu          x (1 + erf(x / sqrt 2)) / 2
+    gelu_tanh     x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+    erf           erf x
+    exp           exp x
+    sqrt          sqrt x
+    reciprocal    1 / x
+    abs           |x|
     ============  ====================================  =================================
     """
 
@@ -189,6 +201,13 @@ class Sum(Layer):
 
 
 @dataclass(frozen=True)
+class Gate(Layer):
+    """Product of two branches of equal shape: of a signal, and of a gate that says how much of it goes on."""
+
+    kind: ClassVar[Kind] = "gate"
+
+
+@dataclass(frozen=True)
 class Concat(Layer):
     """Branches side by side along `axis`."""
 
@@ -236,3 +255,30 @@ class Pad(Layer):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return tuple(size + before + after for size, (before, after) in zip(inputs[0], self.pads, strict=True))
+
+
+@dataclass(frozen=True)
+class Gather(Layer):
+    """The elements at `indices` along `axis`, in that order: any number of times, or not at all."""
+
+    kind: ClassVar[Kind] = "routing"
+    axis: int
+    indices: tuple[int, ...]
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        first = inputs[0]
+        return (*first[: self.axis], len(self.indices), *first[self.axis + 1 :])
+
+
+@dataclass(frozen=True)
+class Moves(Layer):
+    """Several layers that move values, and fill nothing, as one: what lies between them is never made."""
+
+    kind: ClassVar[Kind] = "routing"
+    layers: tuple[Layer, ...]
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        shape = inputs[0]
+        for layer in self.layers:
+            shape = layer.output_shape(shape)
+        return shape

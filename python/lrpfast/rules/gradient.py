@@ -11,9 +11,9 @@ from lrpfast.rules.rule import Rule
 
 @dataclass(frozen=True)
 class Pass(Rule):
-    """Hand relevance down unchanged: ``R = R'``, for layers that keep the shape."""
+    """Hand relevance down unchanged: ``R = R'``, for layers that keep the shape; a gate hands all to its signal."""
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"activation", "affine"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"activation", "affine", "gate"})
     formula: ClassVar[str] = "R"
 
 

@@ -13,10 +13,10 @@ from lrpfast.engine.native.layout import Floats, Recorder, size3
 from lrpfast.engine.native.maps import LinearMap, SumMap, depends_on_sign, kept, whole_blocks
 from lrpfast.engine.native.prepared import RELU_RULES, Prepared, Stage, only_moves
 from lrpfast.engine.native.prepared_stack import PreparedStack
-from lrpfast.engine.native.routes import backward_places, forward_places
+from lrpfast.engine.native.routes import places, starts
 from lrpfast.engine.native.stacks import WHOLE
 from lrpfast.engine.plan import Plan
-from lrpfast.model.layers import Shape
+from lrpfast.model.layers import Gate, Layer, Shape
 from lrpfast.rules import LinearRule, Pass
 from lrpfast.rules.terms import AS_IS, Part, Shifted
 
@@ -59,9 +59,7 @@ class ForwardPass:
         inputs, layer = [self.values[name] for name in stage.inputs], stage.step.node.layer
         out = self._tensor(stage.output)
         if only_moves(layer):
-            for branch, a in enumerate(inputs):
-                places, filling = forward_places(layer, stage.in_shapes, branch)
-                self.on.add(core.rearrange(a, places, filling, out))
+            self.on.add(core.gather(inputs, *places(layer, stage.in_shapes), out))
         elif stage.linear is not None:
             self._linear(stage, stage.linear, inputs, out)
         elif stage.window is not None:
@@ -69,6 +67,9 @@ class ForwardPass:
             self.on.add(core.max_pool(stage.window, inputs[0], out, winners, stage.margin))
         elif stage.step.info.kind == "activation":
             self.on.add(core.take_up(inputs, self._activation(stage, out)))
+        elif isinstance(layer, Gate):
+            signal, gate = inputs
+            self.on.add(core.take_up([signal], core.Contribution(1, 1, gate, out, False)))
         else:
             for name, a, start in zip(stage.inputs, inputs, stage.channel_starts, strict=True):
                 if self.prepared.places.get(name) != (stage.output, start):
@@ -203,13 +204,11 @@ class Backward:
         """Hand relevance down to the inputs."""
         stage, rule, r, layer = self.stage, self.stage.step.rule, self.received.tensor, self.stage.step.node.layer
         if isinstance(rule, Pass):
-            self._give([r], self.received.owned)
+            self._give([r, *(None for _ in stage.inputs[1:])], self.received.owned)
+        elif isinstance(layer, Gate):
+            self._gradient_of_gate()
         elif only_moves(layer):
-            places = backward_places(layer, stage.in_shapes, stage.out_shape)
-            parts = [self._tensor(shape) for shape in stage.in_shapes]
-            for part, of_part in zip(parts, places, strict=True):
-                self.on.add(core.rearrange(r, of_part, 0.0, part))
-            self._give(parts)
+            self._move_back(layer)
         elif stage.linear is not None and not isinstance(rule, LinearRule):
             self._gradient(stage.linear)
         elif stage.linear is not None and isinstance(rule, LinearRule):
@@ -232,9 +231,18 @@ class Backward:
     def _tensor(self, shape: Shape) -> core.Tensor:
         return self.on.tensor(self.whole.samples, shape)
 
-    def _give(self, parts: list[core.Tensor], owned: bool = True) -> None:
-        """Enter finished relevance for each input."""
+    def _move_back(self, layer: Layer) -> None:
+        r, shapes = self.received.tensor, self.stage.in_shapes
+        taken, parts = places(layer, shapes)[0], [self._tensor(shape) for shape in shapes]
+        for first, part in zip(starts(shapes), parts, strict=True):
+            self.on.add(core.scatter(r, taken, first, part))
+        self._give(parts)
+
+    def _give(self, parts: Sequence[core.Tensor | None], owned: bool = True) -> None:
+        """Enter finished relevance for each input; None for one that gets nothing."""
         for name, shape, part in zip(self.stage.inputs, self.stage.in_shapes, parts, strict=True):
+            if part is None:
+                continue
             sums = self.received.sums if part is self.received.tensor else self.whole._sum(part)
             self.account.handed += sums
             given = Relevance(part, sums, owned and sum(part is other for other in parts) == 1)
@@ -288,6 +296,14 @@ class Backward:
         parts = [self._tensor(shape) for shape in self.stage.in_shapes]
         for part in parts:
             linear.spread(self.on, WHOLE, r, kept(part))
+        self._give(parts)
+
+    def _gradient_of_gate(self) -> None:
+        """The gradient of a product: what each of the two receives is multiplied with the other."""
+        signal, gate = (self.forward.values[name] for name in self.stage.inputs)
+        parts = [self._tensor(shape) for shape in self.stage.in_shapes]
+        for part, other in zip(parts, (gate, signal), strict=True):
+            self.on.add(core.take_up([self.received.tensor], core.Contribution(1, 1, other, part, False)))
         self._give(parts)
 
     def _share_out(self, stabilizer: float) -> None:

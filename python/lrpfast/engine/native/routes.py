@@ -1,40 +1,36 @@
-"""Layers that only move values, as lists of places: which element of the source each element of the target gets.
+"""Layers that only move values, as a list of places: which element of the sources each element of the output gets.
 
-Elements of a sample are numbered in the order channel, plane, row, column.
+Elements of a sample are numbered in the order channel, plane, row, column; those of several sources go on where the
+source before them ends.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from lrpfast.engine.routing import moved, moved_back
+from lrpfast.engine.routing import moved
 from lrpfast.model.layers import Layer, Pad, Shape
 
 Places = npt.NDArray[np.int64]
 
-NONE, ELSEWHERE = -1, -2  # gets the filling; is filled from another source
+NONE = -1  # gets the filling
 
 
-def forward_places(layer: Layer, shapes: tuple[Shape, ...], branch: int) -> tuple[Places, float]:
-    """Where the layer's output takes the values of a branch from, and the filling."""
-    if isinstance(layer, Pad):
-        return moved(replace(layer, value=NONE), [_numbers(shapes[0])]).ravel(), layer.value
-    sources = [
-        _numbers(shape) if index == branch else np.full((1, *shape), ELSEWHERE, np.int64)
-        for index, shape in enumerate(shapes)
+def places(layer: Layer, shapes: tuple[Shape, ...]) -> tuple[Places, float]:
+    """Where a layer's output takes its values from, and the filling."""
+    numbers = [
+        np.arange(first, first + math.prod(shape), dtype=np.int64).reshape(1, *shape)
+        for first, shape in zip(starts(shapes), shapes, strict=True)
     ]
-    return moved(layer, sources).ravel(), 0.0
+    if isinstance(layer, Pad):
+        return moved(replace(layer, value=NONE), numbers).ravel(), layer.value
+    return moved(layer, numbers).ravel(), 0.0
 
 
-def backward_places(layer: Layer, shapes: tuple[Shape, ...], out_shape: Shape) -> list[Places]:
-    """Where relevance of each branch comes from."""
-    like = [np.empty((1, *shape), np.int64) for shape in shapes]
-    one_more = _numbers(out_shape) + 1  # so that the zeros around a cropped map are no place
-    return [back.ravel() - 1 for back in moved_back(layer, like, one_more)]
-
-
-def _numbers(shape: Shape) -> Places:
-    return np.arange(np.prod(shape), dtype=np.int64).reshape(1, *shape)
+def starts(shapes: tuple[Shape, ...]) -> list[int]:
+    """The number of each source's first element."""
+    return [sum(math.prod(shape) for shape in shapes[:index]) for index in range(len(shapes))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,28 @@ def value(layer: Activation, x: Array) -> Array:
             result = np.clip(layer.alpha * x + layer.beta, 0, 1)
         case "hard_swish":
             result = x * np.clip(x / 6 + 0.5, 0, 1)
+        case "softplus":
+            result = softplus(x)
+        case "softsign":
+            result = x / (1 + np.abs(x))
+        case "silu":
+            result = x * sigmoid(x)
+        case "mish":
+            result = x * np.tanh(softplus(x))
+        case "gelu":
+            result = x * normal(x)
+        case "gelu_tanh":
+            result = x * (1 + np.tanh(gelu_inner(x))) / 2
+        case "erf":
+            result = erf(x)
+        case "exp":
+            result = np.exp(x)
+        case "sqrt":
+            result = np.sqrt(x)
+        case "reciprocal":
+            result = 1 / x
+        case "abs":
+            result = np.abs(x)
     return result.astype(x.dtype, copy=False)
 
 
@@ -54,6 +77,30 @@ def derivative(layer: Activation, x: Array) -> Array:
             result = np.where((inner > 0) & (inner < 1), layer.alpha, 0)
         case "hard_swish":
             result = np.where(x <= -3, 0, np.where(x >= 3, 1, x / 3 + 0.5))
+        case "softplus":
+            result = sigmoid(x)
+        case "softsign":
+            result = 1 / (1 + np.abs(x)) ** 2
+        case "silu":
+            result = sigmoid(x) * (1 + x * (1 - sigmoid(x)))
+        case "mish":
+            t = np.tanh(softplus(x))
+            result = t + x * (1 - t**2) * sigmoid(x)
+        case "gelu":
+            result = normal(x) + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+        case "gelu_tanh":
+            t = np.tanh(gelu_inner(x))
+            result = (1 + t) / 2 + x / 2 * (1 - t**2) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
+        case "erf":
+            result = 2 / math.sqrt(math.pi) * np.exp(-(x**2))
+        case "exp":
+            result = np.exp(x)
+        case "sqrt":
+            result = 1 / (2 * np.sqrt(x))
+        case "reciprocal":
+            result = -1 / x**2
+        case "abs":
+            result = np.sign(x)
     return result.astype(x.dtype, copy=False)
 
 
@@ -62,6 +109,28 @@ def sigmoid(x: Array) -> Array:
     small = np.exp(-np.abs(x))
     result: Array = np.where(x >= 0, 1, small) / (1 + small)
     return result.astype(x.dtype, copy=False)
+
+
+def softplus(x: Array) -> Array:
+    """``log(1 + exp x)`` that does not overflow."""
+    result: Array = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return result
+
+
+def normal(x: Array) -> Array:
+    """Share of a normal distribution below x."""
+    return (1 + erf(x / math.sqrt(2))) / 2
+
+
+def gelu_inner(x: Array) -> Array:
+    """What the other form of GELU takes the hyperbolic tangent of."""
+    return math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+
+
+def erf(x: Array) -> Array:
+    """The error function, which NumPy lacks."""
+    values = np.fromiter(map(math.erf, x.ravel().tolist()), np.float64, x.size)
+    return values.reshape(x.shape).astype(x.dtype)
 
 
 def relevance(rule: Rule, layer: Activation, x: Array, r: Array) -> Array:

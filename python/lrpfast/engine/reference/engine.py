@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,13 +31,14 @@ from lrpfast.model.layers import (
     AveragePool,
     Convolution,
     Dense,
+    Gate,
     Layer,
     MaxPool,
     Shape,
     Sum,
     fitted,
 )
-from lrpfast.rules import Gradient, LinearRule
+from lrpfast.rules import Gradient, LinearRule, Pass
 from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Shifted
 
 
@@ -89,7 +91,8 @@ class ReferenceEngine:
             output = np.repeat(state.values[node.output], explanations, axis=0)
             handed, absorbed = hand_down(step, inputs, output, received)
             for name, part in zip(node.inputs, handed, strict=True):
-                relevance[name] = relevance[name] + part if name in relevance else part
+                if part is not None:
+                    relevance[name] = relevance[name] + part if name in relevance else part
             layers.append(account(step, received, handed, absorbed, explanations))
         arrived = relevance[graph.input]
         if self.plan.composite.times_input:
@@ -111,18 +114,24 @@ def forward(layer: Layer, inputs: list[Array]) -> Array:
             return activations.value(layer, a)
         case MaxPool():
             return max_pool(layer, a)[0]
+        case Gate():
+            product: Array = a * inputs[1]
+            return product
         case _:
             return moved(layer, inputs)
 
 
-def hand_down(step: Step, inputs: list[Array], output: Array, r: Array) -> tuple[list[Array], Absorbed]:
-    """What a step hands to each of its inputs of the relevance `r` (N * T, ...) at its output."""
+def hand_down(step: Step, inputs: list[Array], output: Array, r: Array) -> tuple[Sequence[Array | None], Absorbed]:
+    """What a step hands to each of its inputs of the relevance `r` (N * T, ...) at its output; None: no path."""
     layer = step.node.layer
     match layer:
         case Activation():
             return [activations.relevance(step.rule, layer, inputs[0], r)], Absorbed()
         case MaxPool():
             return [to_winners(layer, inputs[0], r)], Absorbed()
+        case Gate():
+            signal, gate = inputs
+            return ([r, None] if isinstance(step.rule, Pass) else [r * gate, r * signal]), Absorbed()
         case Convolution() | Dense() | Affine() | AveragePool() | Sum():
             linear = linear_map(layer, inputs)
             a = np.stack(inputs, axis=1) if isinstance(layer, Sum) else inputs[0]
@@ -224,9 +233,11 @@ def per_sample(r: Array) -> Sums:
     return total
 
 
-def account(step: Step, received: Array, handed: list[Array], absorbed: Absorbed, explanations: int) -> LayerAudit:
+def account(
+    step: Step, received: Array, handed: Sequence[Array | None], absorbed: Absorbed, explanations: int
+) -> LayerAudit:
     """The figures of one step as the audit shows them."""
-    total, down = per_sample(received), sum(per_sample(part) for part in handed)
+    total, down = per_sample(received), sum(per_sample(part) for part in handed if part is not None)
     if not isinstance(step.rule, LinearRule):
         absorbed = Absorbed(rule=total - down)
 

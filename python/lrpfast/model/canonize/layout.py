@@ -12,6 +12,8 @@ from lrpfast.model.layers import (
     Array,
     Concat,
     Dense,
+    Gate,
+    Gather,
     Layer,
     Pad,
     Reshape,
@@ -159,7 +161,7 @@ def _sink(graph: Graph, node: Node) -> Graph | None:
 def _carried(layer: Layer, permutation: Shape) -> Layer | None:
     """What gives, when transposed, the same as `layer` of the transposed input; None for layers that know axes."""
     back = inverse(permutation)
-    if isinstance(layer, Sum):
+    if isinstance(layer, (Sum, Gate)):
         return layer
     if isinstance(layer, Activation):
         return replace(layer, slope=permuted_array(layer.slope, back))
@@ -167,6 +169,8 @@ def _carried(layer: Layer, permutation: Shape) -> Layer | None:
         return Affine(permuted_array(layer.scale, back), permuted_array(layer.shift, back))
     if isinstance(layer, Concat):
         return Concat(permutation[layer.axis])
+    if isinstance(layer, Gather):
+        return replace(layer, axis=permutation[layer.axis])
     if isinstance(layer, Pad):
         return replace(layer, pads=tuple(layer.pads[axis] for axis in back))
     return None

@@ -1,54 +1,66 @@
-"""Sums, products with constants, and BatchNormalization."""
+"""Sums, products, the larger and the smaller of two, and BatchNormalization."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from lrpfast.errors import ModelError, UnsupportedError
-from lrpfast.model.layers import Affine, Array, Layer, Sum
-from lrpfast.model.onnx_import.registry import Operation, importer
+from lrpfast.model.layers import Activation, Affine, Array, Concat, Gate, Layer, MaxPool, Reshape, Sum, Window
+from lrpfast.model.onnx_import.activations import bounded
+from lrpfast.model.onnx_import.registry import Join, Operation, Value, fixed, importer
+from lrpfast.model.onnx_import.shaping import repeated
 
 ONE, ZERO = np.ones((), np.float32), np.zeros((), np.float32)
 
 
 @importer("Add", "Sum")
-def add(op: Operation) -> list[Layer]:
-    """Branches of equal shape and any number of constants."""
-    branches = op.activations
-    layers: list[Layer] = []
-    if len(branches) > 1:
-        shapes = {branch.shape for branch in branches}
-        if len(shapes) > 1:
-            listing = ", ".join(str(branch.shape) for branch in branches)
-            raise UnsupportedError(f"it adds branches of different shapes ({listing}), repeating one; make them equal")
-        layers.append(Sum())
-    layers.extend(
+def add(op: Operation) -> list[Layer] | Join:
+    """Branches, the smaller ones repeated, and any number of constants."""
+    constants = [
         Affine(ONE, op.per_sample(op.required(index))) for index in range(len(op.inputs)) if op.is_constant(index)
-    )
-    return layers
+    ]
+    if len(op.activations) == 1:
+        return list(constants)
+    return _joined(op, Sum(), *constants)
+
+
+@importer("Mean")
+def mean(op: Operation) -> Join:
+    """The mean of branches."""
+    if len(op.activations) < len(op.inputs):
+        raise UnsupportedError("it takes the mean of activations and a constant; add and scale them instead")
+    return _joined(op, Sum(), Affine(ONE / np.float32(len(op.inputs)), ZERO))
 
 
 @importer("Sub")
-def sub(op: Operation) -> list[Layer]:
-    """Activation minus constant, or constant minus activation."""
-    sign, constant = _operands(op, "subtracts")
+def sub(op: Operation) -> list[Layer] | Join:
+    """A difference, of which one side may be constant."""
+    if len(op.activations) > 1:
+        return _joined(op, Sum(), signs=(1, -1))
+    sign, constant = _operands(op)
     # With the constant on the left the activation enters with its sign turned.
     return [Affine(-ONE, constant)] if sign < 0 else [Affine(ONE, -constant)]
 
 
 @importer("Mul")
-def mul(op: Operation) -> list[Layer]:
-    """Product with a constant on either side."""
-    _, constant = _operands(op, "multiplies")
+def mul(op: Operation) -> list[Layer] | Join:
+    """Product with a constant on either side, or of a signal and a gate."""
+    if len(op.activations) > 1:
+        return _joined(op, Gate(), order=_signal_first(op))
+    _, constant = _operands(op)
     return [Affine(constant, ZERO)]
 
 
 @importer("Div")
-def div(op: Operation) -> list[Layer]:
-    """Quotient with a constant divisor."""
-    side, constant = _operands(op, "divides")
+def div(op: Operation) -> list[Layer] | Join:
+    """Quotient with a constant divisor, or of a signal and an activation that normalises it."""
+    if len(op.activations) > 1:
+        return _joined(op, Gate(), last=(Activation("reciprocal"),))
+    side, constant = _operands(op)
     if side < 0:
-        raise UnsupportedError("it divides a constant by an activation, which no linear layer expresses")
+        return [Activation("reciprocal"), Affine(constant, ZERO)]
     if not constant.all():
         raise ModelError("its constant divisor holds zeros")
     return [Affine((1.0 / constant.astype(np.float64)).astype(constant.dtype), ZERO)]
@@ -60,12 +72,82 @@ def neg(op: Operation) -> list[Layer]:
     return [Affine(-ONE, ZERO)]
 
 
-def _operands(op: Operation, verb: str) -> tuple[int, Array]:
-    """1 if the activation is on the left, else -1, and the constant at its side."""
-    if len(op.activations) > 1:
+@importer("Max", "Min")
+def extreme(op: Operation) -> list[Layer] | Join:
+    """The largest or smallest of branches, element by element: a max pool of the branches side by side.
+
+    With a constant it is a function with a floor or a ceiling, if that is the same everywhere.
+    """
+    sign = 1 if op.node.op_type == "Max" else -1
+    if len(op.activations) == 1:
+        bounds = [op.required(index) for index in range(len(op.inputs)) if op.is_constant(index)]
+        if any(bound.size != 1 for bound in bounds):
+            raise UnsupportedError("it compares with a constant that differs from element to element; use one number")
+        levels = [float(bound.reshape(())) for bound in bounds]
+        return [bounded(low=max(levels)) if sign > 0 else bounded(high=min(levels))] if levels else []
+    if len(op.activations) < len(op.inputs):
+        raise UnsupportedError("it compares several activations and a constant; compare them one after the other")
+    shape = None if op.output.shape is None else fixed(op.output.shape[1:])
+    if shape is None:
+        raise UnsupportedError("it compares activations of free size; fix the input size")
+    count, turned = len(op.activations), [Affine(-ONE, ZERO)] if sign < 0 else []
+    window = Window((count, 1), (1, 1), (1, 1), ((0, 0), (0, 0)))
+    across: list[Layer] = [Concat(1), MaxPool(window), Reshape(shape), *turned]
+    branches = tuple(
+        (index, (*repeated(value.shape[1:], shape), *turned, Reshape((shape[0], 1, math.prod(shape[1:])))))
+        for index, value in enumerate(op.activations)
+        if value.shape
+    )
+    return Join(branches, tuple(across))
+
+
+def _joined(
+    op: Operation,
+    *layers: Layer,
+    order: tuple[int, ...] = (),
+    signs: tuple[int, ...] = (),
+    last: tuple[Layer, ...] = (),
+) -> Join:
+    """Branches that are first repeated where they are smaller; `last` comes at the end of the last of them."""
+    order = order or tuple(range(len(op.activations)))
+    branches = []
+    for position, index in enumerate(order):
+        chain: list[Layer] = [*last] if position == len(order) - 1 else []
+        if signs and signs[position] < 0:
+            chain.append(Affine(-ONE, ZERO))
+        branches.append((index, (*chain, *_repeated_to_output(op, op.activations[index]))))
+    return Join(tuple(branches), layers)
+
+
+def _repeated_to_output(op: Operation, value: Value) -> list[Layer]:
+    """What gives a branch the shape of the node's output."""
+    shape, target = value.shape, op.output.shape
+    if shape == target or shape is None or all(value.shape == other.shape for other in op.activations):
+        return []
+    known = None if target is None else fixed(target[1:])
+    if known is None or len(shape) != len(known) + 1:
+        listing = ", ".join(str(branch.shape) for branch in op.activations)
         raise UnsupportedError(
-            f"it {verb} two activations, for which lrpfast has no convention yet; use a constant operand"
+            f"it joins branches of different shapes ({listing}); give them the same number of axes, batch first, "
+            f"and a fixed size"
         )
+    return repeated(shape[1:], known)
+
+
+def _signal_first(op: Operation) -> tuple[int, ...]:
+    """The order signal, gate: a gate is smaller than its signal, or made by a function that saturates."""
+    first, second = op.activations
+
+    def size(value: Value) -> int:
+        return math.prod(fixed(value.shape or ()) or (1,))
+
+    if size(first) != size(second):
+        return (0, 1) if size(first) > size(second) else (1, 0)
+    return (1, 0) if first.saturates and not second.saturates else (0, 1)
+
+
+def _operands(op: Operation) -> tuple[int, Array]:
+    """1 if the activation is on the left, else -1, and the constant at its side."""
     left = not op.is_constant(0)
     return (1 if left else -1), op.per_sample(op.required(1 if left else 0))
 

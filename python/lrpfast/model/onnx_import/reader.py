@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import onnx
 
 from lrpfast.errors import ModelError, UnsupportedError
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Layer
+from lrpfast.model.layers import Activation, Layer
 from lrpfast.model.onnx_import import activations, arithmetic, convolution, linear, pooling, shaping
 from lrpfast.model.onnx_import.evaluation import (
     CONTROL_FLOW,
@@ -22,11 +22,13 @@ from lrpfast.model.onnx_import.evaluation import (
     shape_of,
     weight_array,
 )
-from lrpfast.model.onnx_import.registry import IMPORTERS, FreeShape, Operation, Value, describe, fixed
+from lrpfast.model.onnx_import.registry import IMPORTERS, FreeShape, Join, Operation, Value, describe, fixed
 
 FAMILIES = (activations, arithmetic, convolution, linear, pooling, shaping)  # importing them fills IMPORTERS
 
 HEADS = {"LogSoftmax", "Sigmoid", "Softmax"}
+SATURATING = {"sigmoid", "hard_sigmoid", "tanh", "erf", "softsign"}
+SEVERAL_OUTPUTS = {"Split"}
 BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 
 
@@ -163,6 +165,7 @@ class _Walk:
 
     def result(self, name: str) -> Value:
         """Visit all nodes; what is known of the output, or everything that stands in the way of it."""
+        self.used.add(name)
         for node in self.needed:
             self._visit(node)
         if self.refusals:
@@ -194,7 +197,8 @@ class _Walk:
                 outputs = outputs if sizes is None else [constant(node.output[0], sizes)]
             elif any(value.is_activation for value in present):
                 outputs = infer(node, inputs, self.opsets)
-                outputs[0] = self._convert(Operation(node, inputs, outputs[0], self.batch))
+                for position in self._explained_outputs(node):
+                    outputs[position] = self._convert(Operation(node, inputs, outputs[position], self.batch, position))
             elif all(value.constant is not None for value in present):
                 outputs = evaluate(node, inputs, self.opsets) or outputs
         except UnsupportedError as error:
@@ -212,15 +216,18 @@ class _Walk:
         self._require_readable(op)
         if any(value.shape is None for value in op.activations):
             return replace(op.output, is_activation=True)  # behind a node that was refused
-        layers = IMPORTERS[op.node.op_type](op)
+        made = IMPORTERS[op.node.op_type](op)
+        join = made if isinstance(made, Join) else Join(tuple((i, ()) for i in range(len(op.activations))), tuple(made))
         if op.output.shape is not None and op.output.shape[:1] != (self.batch,):
             raise UnsupportedError(
                 f"its output {op.output.shape} does not have the batch as its first axis; keep it there"
             )
-        name = self._append(op, layers) if layers else op.activations[0].name
-        return replace(op.output, name=name, shape=self._shape(op, layers), is_activation=True)
+        name = self._append(op, join) if join.layers else op.activations[0].name
+        return replace(
+            op.output, name=name, shape=self._shape(op, join), is_activation=True, saturates=_saturates(op, join)
+        )
 
-    def _shape(self, op: Operation, layers: Sequence[Layer]) -> FreeShape | None:
+    def _shape(self, op: Operation, join: Join) -> FreeShape | None:
         """Shape of the output as the layers have it, else as ONNX infers it.
 
         They differ for pools with ceil_mode: ONNX counts a last window that begins in the padding behind the map,
@@ -229,8 +236,14 @@ class _Walk:
         shapes = [fixed(value.shape[1:]) for value in op.activations if value.shape]
         if None in shapes:
             return op.output.shape
-        samples = [shape for shape in shapes if shape is not None]
-        for layer in layers:
+        known = [shape for shape in shapes if shape is not None]
+        samples = []
+        for index, chain in join.branches:
+            shape = known[index]
+            for layer in chain:
+                shape = layer.output_shape(shape)
+            samples.append(shape)
+        for layer in join.layers:
             samples = [layer.output_shape(*samples)]
         return (self.batch, *samples[0])
 
@@ -239,7 +252,7 @@ class _Walk:
         if domain_of(op.node) or op.node.op_type not in IMPORTERS:
             raise UnsupportedError("lrpfast has no layer for this operator")
         extra = sorted(self.used.intersection(op.node.output[1:]))
-        if extra:
+        if extra and op.node.op_type not in SEVERAL_OUTPUTS:
             raise UnsupportedError(f"its additional output '{extra[0]}' is used; lrpfast explains the first one only")
         unknown = [value for value in op.inputs if value and not value.is_activation and value.constant is None]
         if unknown:
@@ -247,18 +260,30 @@ class _Walk:
                 f"its input '{unknown[0].name}' cannot be computed beforehand; export with a fixed input size"
             )
 
-    def _append(self, op: Operation, layers: Sequence[Layer]) -> str:
-        """Add a chain of layers, the one that does the work under the node's own name; the name of its output."""
-        node = op.node
-        output: str = node.output[0]
-        name: str = node.name or output
+    def _explained_outputs(self, node: onnx.NodeProto) -> list[int]:
+        """Numbers of the outputs that become values of the graph."""
+        if node.op_type not in SEVERAL_OUTPUTS:
+            return [0]
+        return [position for position, name in enumerate(node.output) if name in self.used]
+
+    def _append(self, op: Operation, join: Join) -> str:
+        """Add the layers of a node, the one that does the work under the node's own name; the name of its output."""
+        output, name = op.output.name, op.node.name or op.output.name
+        ends = []
+        for number, (index, chain) in enumerate(join.branches):
+            end = op.activations[index].name
+            for place, layer in enumerate(chain):
+                end = self._add(op, layer, (end,), f"{name}#{number}.{place}", f"{output}#{number}.{place}")
+            ends.append(end)
+        layers, inputs = join.layers, tuple(ends)
         working = next((index for index, layer in enumerate(layers) if layer.kind != "routing"), len(layers) - 1)
-        inputs = tuple(value.name for value in op.activations)
         for index, layer in enumerate(layers):
             value = output if index == len(layers) - 1 else f"{output}#{index}"
-            label = self._unique(name if index == working else f"{name}#{index}")
-            self.nodes.append(Node(label, node.op_type, layer, inputs, value))
-            inputs = (value,)
+            inputs = (self._add(op, layer, inputs, name if index == working else f"{name}#{index}", value),)
+        return output
+
+    def _add(self, op: Operation, layer: Layer, inputs: tuple[str, ...], name: str, output: str) -> str:
+        self.nodes.append(Node(self._unique(name), op.node.op_type, layer, inputs, output))
         return output
 
     def _unique(self, name: str) -> str:
@@ -266,3 +291,12 @@ class _Walk:
         unique = next(candidate for candidate in candidates if candidate not in self.names)
         self.names.add(unique)
         return unique
+
+
+def _saturates(op: Operation, join: Join) -> bool:
+    """Whether a function that saturates made the value, up to scale and shift."""
+    deciding = [layer for layer in join.layers if layer.kind not in ("affine", "routing")]
+    if not deciding:
+        return all(value.saturates for value in op.activations)
+    last = deciding[-1]
+    return isinstance(last, Activation) and last.function in SATURATING

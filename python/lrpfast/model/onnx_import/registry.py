@@ -31,6 +31,7 @@ class Value:
     shape: FreeShape | None = None
     constant: npt.NDArray[Any] | None = None
     is_activation: bool = False
+    saturates: bool = False  # made by a function with a floor and a ceiling, such as a sigmoid: how gates are made
 
     @property
     def type_proto(self) -> onnx.TypeProto:
@@ -40,12 +41,13 @@ class Value:
 
 @dataclass(frozen=True)
 class Operation:
-    """One node, its inputs (None for an optional one left out), and the inferred type of its first output."""
+    """One node, its inputs (None for an optional one left out), and the inferred type of an output."""
 
     node: onnx.NodeProto
     inputs: tuple[Value | None, ...]
     output: Value
     batch: int
+    position: int = 0  # of the output among the node's
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of an attribute, texts as str and lists as tuples."""
@@ -149,7 +151,18 @@ class Operation:
         return array
 
 
-Importer: TypeAlias = Callable[[Operation], Sequence[Layer]]
+@dataclass(frozen=True)
+class Join:
+    """Layers for a node of several activations that first takes each of them through layers of its own.
+
+    `branches` holds the number of an activation, and its layers; the first of `layers` reads what they all end in.
+    """
+
+    branches: tuple[tuple[int, tuple[Layer, ...]], ...]
+    layers: tuple[Layer, ...]
+
+
+Importer: TypeAlias = Callable[[Operation], "Sequence[Layer] | Join"]
 
 IMPORTERS: dict[str, Importer] = {}
 
@@ -158,7 +171,8 @@ def importer(*operators: str) -> Callable[[Importer], Importer]:
     """Register a function as the reader of some operators.
 
     It returns the layers that the node stands for, in order: the first reads the node's activations, each
-    other the one before it. No layers means that the node hands on its input. It raises UnsupportedError,
+    other the one before it; or a `Join` of branches. No layers means that the node hands on its input. It is asked
+    once for each output that is used. It raises UnsupportedError,
     with the reason and what to do, for what no layer expresses, and ModelError for what makes no sense; the
     reader names the node.
     """

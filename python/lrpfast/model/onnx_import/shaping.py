@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnx
 
 from lrpfast.errors import ModelError, UnsupportedError
-from lrpfast.model.layers import Concat, Layer, Pad, Pads, Reshape, Shape, Transpose
-from lrpfast.model.onnx_import.registry import Operation, importer
+from lrpfast.model.layers import Concat, Gather, Layer, Moves, Pad, Pads, Reshape, Shape, Transpose
+from lrpfast.model.onnx_import.registry import FreeShape, Operation, fixed, importer
 
 FLOATS = {
     onnx.TensorProto.FLOAT,
@@ -112,23 +112,110 @@ def pad(op: Operation) -> list[Layer]:
 
 @importer("Slice")
 def slice_(op: Operation) -> list[Layer]:
-    """A contiguous part of a sample, as a negative padding."""
+    """Part of a sample: with step 1 a negative padding, else every so many elements."""
     rank = len(op.sample_shape) + 1
     starts, ends = op.setting("starts", 1), op.setting("ends", 2)
     axes = op.setting("axes", 3) or tuple(range(len(starts)))
     steps = op.setting("steps", 4) or (1,) * len(starts)
     pads = [(0, 0)] * rank
+    picked: list[Layer] = []
     for start, end, step, axis in zip(starts, ends, steps, axes, strict=True):
         place = op.axis(axis, rank)
         size = None if place == 0 else op.sample_shape[place - 1]
-        if step != 1 or size is None:
+        if size is None:
             raise UnsupportedError(
-                f"it slices axis {axis} with step {step}; lrpfast takes step 1 along axes of known size, not "
-                f"along the batch"
+                f"it slices axis {axis}, which is the batch or of free size; slice axes of the sample, of fixed size"
             )
-        first, last, _ = slice(start, end).indices(size)
-        pads[place] = (-first, last - size)
-    return _padding(tuple(pads[1:]), 0.0)
+        indices = range(*slice(start, end, step).indices(size))
+        if step == 1:
+            pads[place] = (-indices.start, indices.stop - size)
+        else:
+            picked.append(Gather(place - 1, tuple(indices)))
+    return [*_padding(tuple(pads[1:]), 0.0), *picked]
+
+
+@importer("Split")
+def split(op: Operation) -> list[Layer]:
+    """One of several parts that lie behind one another."""
+    rank = len(op.sample_shape) + 1
+    axis = op.axis(op.attribute("axis", 0), rank)
+    size = None if axis == 0 else op.sample_shape[axis - 1]
+    if size is None:
+        raise UnsupportedError("it splits the batch, or an axis of free size; split axes of the sample, of fixed size")
+    count = op.attribute("num_outputs", len(op.node.output))
+    chunk = -(-size // count)
+    sizes = op.setting("split", 1) or tuple(min(chunk, size - chunk * i) for i in range(count))
+    first = sum(sizes[: op.position])
+    pads = [(0, 0)] * (rank - 1)
+    pads[axis - 1] = (-first, first + sizes[op.position] - size)
+    return _padding(tuple(pads), 0.0)
+
+
+@importer("Gather")
+def gather(op: Operation) -> list[Layer]:
+    """Elements at constant places along an axis of the sample."""
+    if op.is_constant(0):
+        raise UnsupportedError(
+            "it looks up rows of a constant by its input; feed what it looks up to the model instead"
+        )
+    rank = len(op.sample_shape) + 1
+    axis = op.axis(op.attribute("axis", 0), rank)
+    indices = op.input(1)
+    if indices is None or indices.constant is None:
+        raise UnsupportedError("its places are computed from the model's input; make them constant")
+    size = None if axis == 0 else op.sample_shape[axis - 1]
+    if size is None:
+        raise UnsupportedError("it picks along the batch, or an axis of free size; pick along one of fixed size")
+    places = tuple(int(place) % size for place in indices.constant.ravel())
+    layers: list[Layer] = [Gather(axis - 1, places)]
+    return layers if indices.constant.ndim == 1 else [*layers, Reshape(reshape_to(op))]
+
+
+@importer("Expand", "Tile")
+def repeat(op: Operation) -> list[Layer]:
+    """A sample beside itself, as often as is asked for along each axis."""
+    target = None if op.output.shape is None else fixed(op.output.shape[1:])
+    if target is None:
+        raise UnsupportedError("it repeats its sample as often as a computed size asks for; fix the input size")
+    return repeated(op.sample_shape, target)
+
+
+def repeated(shape: FreeShape, target: Shape) -> list[Layer]:
+    """The layers that repeat a sample until it has the shape `target`, whose axes are multiples of its own."""
+    if len(shape) > len(target):
+        raise UnsupportedError(f"a sample of shape {shape} has more axes than {target}")
+    layers: list[Layer] = []
+    if len(shape) < len(target):
+        shape = (1,) * (len(target) - len(shape)) + tuple(shape)
+        layers.append(Reshape(tuple(-1 if size is None else size for size in shape)))
+    for axis, (size, wanted) in enumerate(zip(shape, target, strict=True)):
+        if size is None:
+            raise UnsupportedError("it repeats along an axis of free size; fix the input size")
+        if size != wanted:
+            layers.append(Gather(axis, tuple(place % size for place in range(wanted))))
+    return layers
+
+
+@importer("DepthToSpace", "SpaceToDepth")
+def rearrange_blocks(op: Operation) -> list[Layer]:
+    """Channels laid out as blocks of pixels, or blocks of pixels as channels."""
+    side = op.attribute("blocksize")
+    shape = fixed(op.sample_shape)
+    if shape is None or len(shape) != 3:
+        raise UnsupportedError(f"it needs samples (C, H, W) of fixed size, not {op.sample_shape}")
+    channels, rows, columns = shape
+    if op.node.op_type == "SpaceToDepth":
+        rows, columns = rows // side, columns // side
+        split_up, order = (channels, rows, side, columns, side), (2, 4, 0, 1, 3)
+        joined = (channels * side * side, rows, columns)
+    else:
+        channels //= side * side
+        if op.attribute("mode", "DCR") == "DCR":
+            split_up, order = (side, side, channels, rows, columns), (2, 3, 0, 4, 1)
+        else:
+            split_up, order = (channels, side, side, rows, columns), (0, 3, 1, 4, 2)
+        joined = (channels, rows * side, columns * side)
+    return [Moves((Reshape(split_up), Transpose(order), Reshape(joined)))]
 
 
 def _padding(pads: Pads, value: float) -> list[Layer]:
