@@ -34,11 +34,17 @@ namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
 using PlacesArray = py::array_t<std::int64_t, py::array::c_style>;
+using Numbers = py::array_t<std::int32_t, py::array::c_style>;
 using Unlocked = py::call_guard<py::gil_scoped_release>;
 
 Lanes lanes_of(const std::optional<Floats>& values) {
   if (!values) return {};
   return {values->data(), values->data() + values->size()};
+}
+
+template <class T>
+std::vector<T> elements_of(const py::array_t<T, py::array::c_style>& array) {
+  return {array.data(), array.data() + array.size()};
 }
 
 std::vector<float> factors_of(const Floats& factors, const Tensor& windows) {
@@ -253,7 +259,10 @@ void bind_types(py::module_& m) {
       .value("gelu_tanh", Function::gelu_tanh)
       .value("erf", Function::erf)
       .value("exp", Function::exp)
+      .value("log", Function::log)
+      .value("square", Function::square)
       .value("sqrt", Function::sqrt)
+      .value("power", Function::power)
       .value("reciprocal", Function::reciprocal)
       .value("abs", Function::abs);
   py::enum_<ActivationRule>(m, "ActivationRule")
@@ -362,15 +371,22 @@ void bind_moves(py::module_& m) {
   m.def(
       "gather",
       [](const std::vector<Tensor>& sources, const PlacesArray& places, float otherwise, const Tensor& target) {
-        return gather(sources, {places.data(), places.data() + places.size()}, otherwise, target);
+        return gather(sources, elements_of(places), otherwise, target);
       },
       "sources"_a, "places"_a, "otherwise"_a, "target"_a);
   m.def(
       "scatter",
       [](const Tensor& source, const PlacesArray& places, std::int64_t first, const Tensor& target) {
-        return scatter(source, {places.data(), places.data() + places.size()}, first, target);
+        return scatter(source, elements_of(places), first, target);
       },
       "source"_a, "places"_a, "first"_a, "target"_a);
+  m.def(
+      "blend",
+      [](const Tensor& source, const Numbers& ends, const Numbers& pixels, const Floats& weights,
+         const Tensor& target) {
+        return blend(source, {elements_of(ends), elements_of(pixels), elements_of(weights)}, target);
+      },
+      "source"_a, "ends"_a, "pixels"_a, "weights"_a, "target"_a);
   m.def(
       "copy_channels",
       [](const Tensor& source, int source_from, const Tensor& target, int target_from, int count) {

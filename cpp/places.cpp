@@ -1,6 +1,8 @@
 #include "places.h"
 
+#include <algorithm>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -47,7 +49,8 @@ void require_addressable(const Tensor& t) {
     throw std::invalid_argument("places: a sample of 2^32 elements or more");
 }
 
-void require_places(const Places& places, std::int64_t count) {
+template <class Numbers>
+void require_places(const Numbers& places, std::int64_t count) {
   if (static_cast<std::int64_t>(places.size()) != count)
     throw std::invalid_argument("places for " + std::to_string(places.size()) + " elements, not for " +
                                 std::to_string(count));
@@ -127,6 +130,40 @@ Step scatter(const Tensor& source, const Places& places, std::int64_t first, con
     sums.ends.push_back(static_cast<std::uint32_t>(sums.origins.size()));
   });
   return summed({source}, std::move(sums), 0.0f, target);
+}
+
+// A task is a row of the target in one block of channels.
+Step blend(const Tensor& source, const Entries& entries, const Tensor& target) {
+  if (source.samples != target.samples || source.channels != target.channels)
+    throw std::invalid_argument("blend: source and target of other samples or channels");
+  require_places(entries.ends, target.pixels());
+  const auto count = static_cast<std::int32_t>(entries.pixels.size());
+  if (entries.weights.size() != entries.pixels.size() || entries.ends.back() != count ||
+      !std::is_sorted(entries.ends.begin(), entries.ends.end()) || entries.ends.front() < 0)
+    throw std::invalid_argument("blend: entries that do not belong together");
+  require_addressable(source);
+  std::vector<std::uint32_t> offsets;
+  for (const std::int32_t pixel : entries.pixels) {
+    if (pixel < 0 || pixel >= source.pixels()) throw std::invalid_argument("blend: a pixel that is not there");
+    offsets.push_back(origin(source, 0, pixel).offset);
+  }
+  const double work = kPassing * target.vectors() + static_cast<double>(count) * target.samples * target.blocks;
+  return Step([entries, offsets, work, source = source.borrowed(), target = target.borrowed()](int threads) {
+    const std::int64_t rows = static_cast<std::int64_t>(target.size[0]) * target.size[1];
+    parallel_for(threads, target.samples * target.blocks * rows, work, [&](long task) {
+      const std::int64_t row = task % rows, block = task / rows % target.blocks, n = task / rows / target.blocks;
+      const float* from = source.at(n, block);
+      float* to = target.row(n, block, row / target.size[1], row % target.size[1]);
+      const std::int64_t first = row * target.size[2];
+      std::int32_t entry = first == 0 ? 0 : entries.ends[first - 1];
+      for (std::int64_t pixel = first; pixel < first + target.size[2]; ++pixel, to += kBlock) {
+        float total[kBlock] = {};
+        for (; entry < entries.ends[pixel]; ++entry)
+          for (int c = 0; c < kBlock; ++c) total[c] += entries.weights[entry] * from[offsets[entry] + c];
+        std::copy_n(total, kBlock, to);
+      }
+    });
+  });
 }
 
 }  // namespace lrpfast

@@ -19,4 +19,12 @@ Step gather(const std::vector<Tensor>& sources, const Places& places, float othe
 // elements of `source` that were taken from it, in their order.
 Step scatter(const Tensor& source, const Places& places, std::int64_t first, const Tensor& target);
 
+// Pixels as weighted sums of others, in every channel alike: pixel i of `target` gets the entries from ends[i - 1] to
+// ends[i], weights[e] times pixel pixels[e] of `source`.
+struct Entries {
+  std::vector<std::int32_t> ends, pixels;
+  std::vector<float> weights;
+};
+Step blend(const Tensor& source, const Entries& entries, const Tensor& target);
+
 }  // namespace lrpfast

@@ -22,9 +22,10 @@ ENGINE = {"engine", "model.graph", *LANGUAGE}
 #: what each part may import of the package; the longest name that fits a module counts, "" is the package itself
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "model.layers": set(),
+    "model.sampling": set(),
+    "model.layers": {"model.sampling"},
     "model.graph": {"model.layers", "errors"},
-    "model": {"model", "model.graph", "model.layers", "errors"},
+    "model": {"model", "model.graph", "model.layers", "model.sampling", "errors"},
     "rules": {"rules", "model.layers", "errors"},
     "composites": {"composites", "rules", "model.layers", "errors"},
     "engine": ENGINE,

@@ -22,7 +22,7 @@ CMAKE = ROOT / "CMakeLists.txt"
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 #: what the kernels may take from the C library and the compiler's own
-LIBRARY = {"expf", "tanhf", "expm1f", "erff", "log1pf", "sqrtf", "memcpy", "memmove", "memset"}
+LIBRARY = {"expf", "tanhf", "expm1f", "erff", "logf", "log1pf", "powf", "sqrtf", "memcpy", "memmove", "memset"}
 COMPILER = {"_GLOBAL_OFFSET_TABLE_", "__stack_chk_fail", "__popcountdi2"}
 
 #: kinds of symbols that the linker sees from other files; lower-case u, v and w are no local ones

@@ -107,6 +107,12 @@ void gradient(const FunctionParameters& f, In x, In slope, In r, Out out, Area a
       return multiply_by_derivative(x, r, out, area, [](float v) { return kTwoOverRootOfPi * expf(-v * v); });
     case Function::exp:
       return multiply_by_derivative(x, r, out, area, expf);
+    case Function::log:
+      return multiply_by_derivative(x, r, out, area, [](float v) { return 1.0f / v; });
+    case Function::square:
+      return multiply_by_derivative(x, r, out, area, [](float v) { return 2.0f * v; });
+    case Function::power:
+      return multiply_by_derivative(x, r, out, area, [&](float v) { return f.alpha * powf(v, f.alpha - 1.0f); });
     case Function::sqrt:
       return multiply_by_derivative(x, r, out, area, [](float v) { return 0.5f / sqrtf(v); });
     case Function::reciprocal:
@@ -158,6 +164,12 @@ void activate(const FunctionParameters& f, const float* bias, In x, In slope, Ou
       return map_scalar(bias, x, y, area, erff);
     case Function::exp:
       return map_scalar(bias, x, y, area, expf);
+    case Function::log:
+      return map_scalar(bias, x, y, area, logf);
+    case Function::square:
+      return map(bias, x, y, area, [](vec v) { return v * v; });
+    case Function::power:
+      return map_scalar(bias, x, y, area, [&](float v) { return powf(v, f.alpha); });
     case Function::sqrt:
       return map_scalar(bias, x, y, area, sqrtf);
     case Function::reciprocal:

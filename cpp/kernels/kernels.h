@@ -83,7 +83,10 @@ enum class Function : int {
   gelu_tanh,
   erf,
   exp,
+  log,
+  square,
   sqrt,
+  power,  // of exponent alpha
   reciprocal,
   abs
 };

@@ -13,7 +13,7 @@ from oracles.forward import ACTIVATIONS
 from oracles.graphs import BACKENDS, chain, explain
 
 #: functions of positive numbers, or that are too large for others
-POSITIVE_ONLY = ("sqrt", "reciprocal", "exp")
+POSITIVE_ONLY = ("sqrt", "power", "reciprocal", "exp", "log")
 
 SLOPES = np.linspace(-0.5, 1.5, 17, dtype=np.float32).reshape(17, 1)
 
@@ -29,7 +29,8 @@ FUNCTIONS = {
     "hard_sigmoid": Activation("hard_sigmoid", alpha=0.25, beta=0.5),
     "hard_swish": Activation("hard_swish"),
     **{name: Activation(name) for name in ("softplus", "softsign", "silu", "mish", "gelu", "gelu_tanh", "erf", "abs")},
-    **{name: Activation(name) for name in POSITIVE_ONLY},
+    "square": Activation("square"),
+    **{name: Activation(name, alpha=-0.75) for name in POSITIVE_ONLY},
 }
 
 #: points of every channel; no function has a kink at one of them

@@ -36,7 +36,9 @@ def test_the_embedded_model_scores_digits_as_onnxruntime_does(backend: str):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", ["squeezenet", "shufflenet", "resnet50", "inception_v2", "densenet121"])
+@pytest.mark.parametrize(
+    "name", ["squeezenet", "shufflenet", "resnet50", "inception_v1", "inception_v2", "densenet121"]
+)
 def test_light_models_with_random_weights_score_as_in_onnxruntime(name: str, backend: str):
     model = light_model(name)
     x = np.random.default_rng(1).normal(size=(1, 3, 224, 224)).astype(np.float32)

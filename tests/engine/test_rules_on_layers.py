@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lrpfast.composites import Composite
+from lrpfast.engine.plan import make_plan
+from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Activation, Convolution, Layer, Shape
 from lrpfast.rules import AlphaBeta, Epsilon, Flat, Gamma, Gradient, Norm, Pass, Rule, WSquare, ZBox, ZPlus
-from oracles.geometries import AFFINE, AVERAGES, SUMS, WEIGHTED, case
+from oracles.geometries import AFFINE, AVERAGES, CUBIC, INTERPOLATIONS, SUMS, WEIGHTED, case
 from oracles.graphs import BACKENDS, bias, chain, explain, sum_of_slices, weights, window
 from oracles.rules import Linear, linear, relevance
 
@@ -105,11 +107,22 @@ def test_layers_without_bias(name: str, rule: str, backend: str) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("rectified", [False, True], ids=["any sign", "behind relu"])
 @pytest.mark.parametrize("rule", averaging_rules(1))
-@pytest.mark.parametrize("name", AVERAGES)
+@pytest.mark.parametrize("name", [*AVERAGES, *INTERPOLATIONS])
 def test_averages(name: str, rule: str, rectified: bool, backend: str) -> None:
     layer, shape, matrix = case(name)
     x = samples(name, shape, batch=3)
     check(behind(layer, shape, rectified), layer, averaging_rules(STABILIZER[backend])[rule], backend, x, matrix)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("rectified", [False, True], ids=["any sign", "behind relu"])
+@pytest.mark.parametrize("name", CUBIC)
+def test_interpolations_with_negative_weights(name: str, rectified: bool, backend: str) -> None:
+    layer, shape, matrix = case(name)
+    x = samples(name, shape, batch=2)
+    check(behind(layer, shape, rectified), layer, Norm(STABILIZER[backend]), backend, x, matrix)
+    with pytest.raises(CompositeError, match=r"give it Norm\(\)"):
+        make_plan(chain([layer], shape), Composite("", [("average", ZPlus())]))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -7,8 +7,19 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from lrpfast import LRP
 from lrpfast.model import load
-from lrpfast.model.layers import Activation, AveragePool, Convolution, Dense, Gate, Reshape, Sum, Transpose
+from lrpfast.model.layers import (
+    Activation,
+    AveragePool,
+    Convolution,
+    Dense,
+    Gate,
+    Reshape,
+    Sum,
+    Transpose,
+    TransposedConvolution,
+)
 from lrpfast.model.onnx_import import read
 from oracles.forward import forward
 from oracles.onnx_models import light_model, make_model, node, relative_difference, run
@@ -122,9 +133,15 @@ def test_global_pools_take_maps_of_any_size(operator):
 
 @pytest.mark.parametrize("axes", [(2, 3), (-1, -2), (1, 2), (3,), (2,), (1,), (1, 3)])
 @pytest.mark.parametrize("keepdims", [0, 1])
-@pytest.mark.parametrize("operator", ["ReduceMean", "ReduceMax"])
+@pytest.mark.parametrize(
+    "operator", ["ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2"]
+)
 def test_reductions(operator, axes, keepdims):
-    agrees(make_model([node(operator, "x", "y", axes=axes, keepdims=keepdims)], ["N", 3, 5, 4]), (2, 3, 5, 4))
+    if operator == "ReduceSum":
+        nodes, given = [node(operator, "x axes", "y", keepdims=keepdims)], {"axes": ints(*axes)}
+    else:
+        nodes, given = [node(operator, "x", "y", axes=axes, keepdims=keepdims)], {}
+    agrees(make_model(nodes, ["N", 3, 5, 4], given), (2, 3, 5, 4))
 
 
 def test_the_axes_of_a_reduction_may_be_an_input():
@@ -155,10 +172,143 @@ def test_mish():
     agrees(make_model([node("Mish", "x", "y")], ["N", 3, 4], opset=18), (2, 3, 4))
 
 
-@pytest.mark.parametrize("exponent", [2, 1, 0.5, -0.5, -1])
+@pytest.mark.parametrize("exponent", [2, 1, 0.5, -0.5, -1, 3, 0.3])
 def test_powers(exponent):
     nodes = [node("Abs", "x", "a"), node("Pow", "a p", "y")]
     agrees(make_model(nodes, ["N", 3, 4], {"p": np.float32(exponent)}), (2, 3, 4))
+
+
+def test_an_exponential_of_another_base():
+    agrees(make_model([node("Pow", "p x", "y")], ["N", 3, 4], {"p": np.float32(1.7)}), (2, 3, 4))
+
+
+def test_a_logarithm():
+    agrees(make_model([node("Exp", "x", "e"), node("Log", "e", "y")], ["N", 3, 4]), (2, 3, 4))
+
+
+TRANSPOSED = {
+    "strides": {"strides": [2, 2]},
+    "pads": {"strides": [2, 1], "pads": [1, 0, 0, 1]},
+    "output padding": {"strides": [2, 3], "pads": [1, 1, 1, 1], "output_padding": [1, 2]},
+    "dilations": {"dilations": [2, 1]},
+    "groups": {"group": 2, "strides": [2, 2]},
+    "SAME_UPPER": {"strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    "SAME_LOWER": {"strides": [2, 2], "auto_pad": "SAME_LOWER"},
+    "output shape": {"strides": [2, 2], "output_shape": [9, 8]},
+}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("case", TRANSPOSED)
+def test_conv_transpose(case, bias):
+    groups = TRANSPOSED[case].get("group", 1)
+    given = {"w": weights(4, 6 // groups, 3, 3)} | ({"b": weights(6)} if bias else {})
+    nodes = [node("ConvTranspose", "x w b" if bias else "x w", "y", **TRANSPOSED[case])]
+    agrees(make_model(nodes, ["N", 4, 5, 4], given), (2, 4, 5, 4))
+
+
+def test_scale_and_shift_are_folded_into_a_transposed_convolution():
+    given = {"w": weights(4, 3, 2, 2), "s": positive(6, 1, 1), "t": weights(6, 1, 1)}
+    nodes = [
+        node("ConvTranspose", "x w", "c", strides=[2, 2], group=2),
+        node("Mul", "c s", "m"),
+        node("Add", "m t", "y"),
+    ]
+    loaded = agrees(make_model(nodes, ["N", 4, 3, 3], given), (2, 4, 3, 3))
+    assert [type(entry.layer) for entry in loaded.graph.nodes] == [TransposedConvolution]
+
+
+RESIZED = {
+    "nearest": {},
+    "nearest, rounded down": {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    "nearest, rounded up": {"coordinate_transformation_mode": "align_corners", "nearest_mode": "round_prefer_ceil"},
+    "nearest, ceiling": {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "ceil"},
+    "linear": {"mode": "linear"},
+    "linear, corners": {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+    "linear, asymmetric": {"mode": "linear", "coordinate_transformation_mode": "asymmetric"},
+    "linear, as in PyTorch": {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
+    "cubic": {"mode": "cubic"},
+    "cubic, sharper": {"mode": "cubic", "cubic_coeff_a": -0.5, "coordinate_transformation_mode": "align_corners"},
+    "cubic, inside": {"mode": "cubic", "exclude_outside": 1},
+}
+
+
+@pytest.mark.parametrize("scale", [(2, 3), (1, 0.5), (1.5, 0.7)], ids=str)
+@pytest.mark.parametrize("case", RESIZED)
+def test_resize_by_scales(case, scale):
+    nodes = [node("Resize", "x - s", "y", **RESIZED[case])]
+    given = {"s": np.array([1, 1, *scale], np.float32)}
+    loaded = agrees(make_model(nodes, ["N", 3, "H", "W"], given), (2, 3, 6, 5), tolerance=1e-5)
+    kind = "routing" if case.startswith("nearest") else "average"
+    assert {entry.layer.kind for entry in loaded.graph.nodes} == {kind}
+
+
+@pytest.mark.parametrize("case", RESIZED)
+def test_resize_to_a_size(case):
+    nodes = [node("Resize", "x - - s", "y", axes=[2, 3], **RESIZED[case])]
+    agrees(make_model(nodes, ["N", 3, 6, 5], {"s": ints(4, 11)}, opset=18), (2, 3, 6, 5), tolerance=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize(("operator", "opset"), [("Upsample", 9), ("Resize", 10)])
+def test_resize_in_older_files(operator, opset, mode):
+    given = {"s": np.array([1, 1, 2, 3], np.float32)}
+    agrees(make_model([node(operator, "x s", "y", mode=mode)], ["N", 3, 4, 5], given, opset=opset), (2, 3, 4, 5))
+
+
+NORMALISATIONS = {
+    "instance": (17, [node("InstanceNormalization", "x s4 t4", "y", epsilon=1e-3)]),
+    "group": (21, [node("GroupNormalization", "x s4 t4", "y", num_groups=2)]),
+    "groups, written as an instance": (
+        17,
+        [
+            node("Reshape", "x rows", "r"), node("InstanceNormalization", "r s2 t2", "i"),
+            node("Reshape", "i shape", "y"),
+        ],
+    ),
+    "layer": (17, [node("LayerNormalization", "x s5 t5", "y")]),
+    "layer, several axes": (17, [node("LayerNormalization", "x s35", "y", axis=-2)]),
+    "layer, written out": (
+        17,
+        [
+            node("ReduceMean", "x", "m", axes=[-1]), node("Sub", "x m", "c"), node("Mul", "c c", "q"),
+            node("ReduceMean", "q", "v", axes=[-1]), node("Add", "v small", "a"), node("Sqrt", "a", "d"),
+            node("Div", "c d", "n"), node("Mul", "n s5", "o"), node("Add", "o t5", "y"),
+        ],
+    ),
+    "local response": (17, [node("LRN", "x", "y", size=3, alpha=0.3, beta=0.6, bias=1.5)]),
+    "local response, wide": (17, [node("LRN", "x", "y", size=9)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NORMALISATIONS)
+def test_normalisations_are_gates_of_what_they_normalise(case):
+    opset, nodes = NORMALISATIONS[case]
+    constants = {
+        "s4": positive(4), "t4": weights(4), "s2": positive(2), "t2": weights(2), "s5": positive(5), "t5": weights(5),
+        "s35": positive(3, 5), "rows": ints(0, 2, -1), "shape": ints(0, 4, 3, 5), "small": np.float32(1e-5),
+    }  # fmt: skip
+    used = {name for entry in nodes for name in entry.input}
+    given = {name: array for name, array in constants.items() if name in used}
+    loaded = agrees(make_model(nodes, ["N", 4, 3, 5], given, opset=opset), (2, 4, 3, 5), tolerance=1e-5)
+    x, seed = np.ones((1, 4, 3, 5)) * np.arange(5), np.ones((1, 4, 3, 5))
+    np.testing.assert_array_equal(LRP(loaded, "epsilon").attribute(x, seed).relevance, seed)
+    assert not layers(loaded, Sum)
+
+
+POWERS = {
+    "squares": {"kernel_shape": [2, 3], "strides": [2, 1]},
+    "magnitudes": {"kernel_shape": [2, 2], "p": 1, "pads": [1, 1, 0, 0]},
+}
+
+
+@pytest.mark.parametrize("case", POWERS)
+def test_lp_pool(case):
+    agrees(make_model([node("LpPool", "x", "y", **POWERS[case])], ["N", 3, 6, 5], opset=18), (2, 3, 6, 5))
+
+
+def test_global_lp_pool():
+    agrees(make_model([node("GlobalLpPool", "x", "y")], ["N", 3, 6, 5]), (2, 3, 6, 5))
 
 
 GATES = {
@@ -448,7 +598,9 @@ def test_a_batch_size_fixed_in_the_file_is_no_bound():
     assert forward(loaded.graph, np.zeros((5, 3, 4))).shape == (5, 2)
 
 
-@pytest.mark.parametrize("name", ["squeezenet", "shufflenet", "inception_v2", "resnet50", "densenet121"])
+@pytest.mark.parametrize(
+    "name", ["squeezenet", "shufflenet", "inception_v1", "inception_v2", "resnet50", "densenet121"]
+)
 def test_known_architectures_agree_with_onnxruntime(name):
     model = light_model(name)
     loaded = load(model)

@@ -20,13 +20,17 @@ from lrpfast.model.layers import (
     Dense,
     Gate,
     Gather,
+    Interpolation,
     MaxPool,
     Moves,
+    Nearest,
     Pad,
     Reshape,
     Sum,
     Transpose,
+    TransposedConvolution,
 )
+from oracles.rules import linear
 
 
 def forward(graph, batch):
@@ -72,10 +76,17 @@ def apply(layer, *inputs):
         return x.transpose(layer.permutation)
     if isinstance(layer, Pad):
         return pad(x, layer.pads, layer.value)
+    if isinstance(layer, (TransposedConvolution, Interpolation)):
+        m = linear(layer, x.shape)
+        return (m.matrix @ x.ravel() + m.bias).reshape(layer.output_shape(x.shape))
+    if isinstance(layer, Nearest):
+        for axis, sampling in enumerate(layer.samplings):
+            x = x if sampling is None else x.take(sampling.indices(x.shape[axis]), axis)
+        return x
     if isinstance(layer, Gate):
         signal, gate = inputs
         assert signal.shape == gate.shape
-        return signal * gate
+        return signal * gate if layer.operation == "times" else signal + gate
     if isinstance(layer, Gather):
         return np.stack([x.take(index, layer.axis) for index in layer.indices], layer.axis)
     if isinstance(layer, Moves):
@@ -102,7 +113,10 @@ ACTIVATIONS = {
     "gelu_tanh": lambda layer, x: x / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
     "erf": lambda layer, x: np.vectorize(math.erf)(x),
     "exp": lambda layer, x: np.exp(x),
+    "log": lambda layer, x: np.log(x),
+    "square": lambda layer, x: x**2,
     "sqrt": lambda layer, x: np.sqrt(x),
+    "power": lambda layer, x: x**layer.alpha,
     "reciprocal": lambda layer, x: 1 / x,
     "abs": lambda layer, x: np.abs(x),
 }

@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from lrpfast.model.layers import Affine, AveragePool, Convolution, Dense, Layer, Shape, Sum
+from lrpfast.model.layers import (
+    Affine,
+    AveragePool,
+    Convolution,
+    Dense,
+    Interpolation,
+    Layer,
+    Shape,
+    Sum,
+    TransposedConvolution,
+)
+from lrpfast.model.sampling import Sampling
 from oracles.graphs import bias, weights, window
 from oracles.rules import Linear, linear
 
@@ -39,6 +50,37 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, int, int], dict[str, Any], Shape]] = {
     "3-D, grouped": ((4, 6, 2), {"kernel": (2, 2, 2), "dilations": (1, 2, 1)}, (3, 3, 3)),
 }
 
+#: name: (channels in, out, groups), extra elements at the end, window, size of the map
+TRANSPOSED: dict[str, tuple[tuple[int, int, int], Shape, dict[str, Any], Shape]] = {
+    "transposed": ((5, 17, 1), (0, 0), {"kernel": (2, 2), "strides": (2, 2)}, (4, 3)),
+    "transposed, overlapping": ((17, 3, 1), (1, 0), {"kernel": (3, 4), "strides": (2, 2), "pads": 1}, (4, 3)),
+    "transposed, gaps": ((3, 5, 1), (0, 1), {"kernel": (2, 1), "strides": (3, 2)}, (3, 4)),
+    "transposed, uneven crop": ((16, 16, 1), (0, 0), {"kernel": (3, 3), "pads": ((0, 2), (1, 0))}, (4, 4)),
+    "transposed and dilated": ((3, 20, 1), (0, 0), {"kernel": (2, 3), "dilations": (3, 2), "strides": (2, 1)}, (3, 3)),
+    "transposed, groups": ((6, 10, 2), (0, 0), {"kernel": (3, 3), "strides": (2, 2), "pads": 1}, (3, 3)),
+    "transposed, depthwise": ((20, 20, 20), (0, 0), {"kernel": (4, 4), "strides": (2, 2), "pads": 1}, (3, 2)),
+    "transposed, 1-D": ((3, 5, 1), (1,), {"kernel": (4,), "strides": (2,), "pads": 1}, (6,)),
+    "transposed, 3-D": ((3, 2, 1), (0, 0, 0), {"kernel": (2, 2, 2), "strides": (2, 2, 2)}, (2, 3, 2)),
+}
+
+LINEAR = Sampling("linear", "half_pixel", scale=2.0)
+INTERPOLATIONS: dict[str, tuple[Interpolation, Shape]] = {
+    "interpolation": (Interpolation((LINEAR, LINEAR)), (5, 3, 4)),
+    "interpolation, one axis": (Interpolation((None, Sampling("linear", "align_corners", size=7))), (17, 3, 4)),
+    "interpolation, smaller": (Interpolation((Sampling("linear", "asymmetric", scale=0.6), LINEAR)), (3, 5, 3)),
+    "interpolation, 1-D": (Interpolation((LINEAR,)), (20, 6)),
+    "interpolation, 3-D": (Interpolation((LINEAR, None, LINEAR)), (3, 2, 3, 2)),
+}
+
+#: with negative weights
+CUBIC: dict[str, tuple[Interpolation, Shape]] = {
+    "interpolation, cubic": (Interpolation((Sampling("cubic", "half_pixel", scale=2.0),) * 2), (3, 4, 3)),
+    "interpolation, cubic, inside": (
+        Interpolation((Sampling("cubic", "half_pixel", scale=2.0, exclude_outside=True),) * 2),
+        (3, 4, 3),
+    ),
+}
+
 AVERAGES: dict[str, tuple[AveragePool, Shape]] = {
     "average": (AveragePool(window((2, 2), (2, 2))), (5, 5, 4)),
     "average, overlapping": (AveragePool(window((3, 3), (2, 2), 1)), (17, 5, 6)),
@@ -64,6 +106,13 @@ def case(name: str, biased: bool = True) -> tuple[Layer, Shape, Linear]:
 def _layer(name: str, rng: np.random.Generator, biased: bool) -> tuple[Layer, Shape]:
     if name in AVERAGES:
         return AVERAGES[name]
+    if name in INTERPOLATIONS | CUBIC:
+        return (INTERPOLATIONS | CUBIC)[name]
+    if name in TRANSPOSED:
+        (channels, outputs, groups), extra, geometry, spatial = TRANSPOSED[name]
+        weight = weights(rng, channels, outputs // groups, *geometry["kernel"])
+        shift = bias(rng, outputs) if biased else None
+        return TransposedConvolution(weight, shift, window(**geometry), groups, extra), (channels, *spatial)
     if name in CONVOLUTIONS:
         (channels, outputs, groups), geometry, spatial = CONVOLUTIONS[name]
         weight = weights(rng, outputs, channels // groups, *geometry["kernel"])
@@ -84,4 +133,4 @@ def _layer(name: str, rng: np.random.Generator, biased: bool) -> tuple[Layer, Sh
 DENSE = ("dense 20 to 17", "dense 1 to 1", "dense 33 to 5", "dense 3 to 64")
 AFFINE = ("affine", "affine, elementwise")
 SUMS = ("sum of 2", "sum of 3")
-WEIGHTED = (*CONVOLUTIONS, *DENSE)
+WEIGHTED = (*CONVOLUTIONS, *TRANSPOSED, *DENSE)

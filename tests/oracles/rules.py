@@ -15,7 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lrpfast import rules
-from lrpfast.model.layers import Affine, AveragePool, Convolution, Dense, Layer, Shape, Sum, Window
+from lrpfast.model.layers import (
+    Affine,
+    AveragePool,
+    Convolution,
+    Dense,
+    Interpolation,
+    Layer,
+    Shape,
+    Sum,
+    TransposedConvolution,
+    Window,
+)
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
 
@@ -35,6 +46,10 @@ def linear(layer: Layer, shape: Shape, branches: int = 1) -> Linear:
     match layer:
         case Convolution():
             return convolution(layer, shape)
+        case TransposedConvolution():
+            return transposed(layer, shape)
+        case Interpolation():
+            return interpolation(layer, shape)
         case AveragePool():
             return average(layer, shape)
         case Dense():
@@ -106,6 +121,45 @@ def convolution(layer: Convolution, shape: Shape) -> Linear:
     places = int(np.prod(counts))
     flat = (layer.weight.shape[0] * places, int(np.prod(shape)))
     return Linear(matrix.reshape(flat), bias_of(layer, places), seen.reshape(flat))
+
+
+def transposed(layer: TransposedConvolution, shape: Shape) -> Linear:
+    """The matrix of the adjoint of a convolution: every element adds a kernel to its window, the crop is left out."""
+    window, (inputs, *spatial) = layer.window, shape
+    outputs, per_group = layer.weight.shape[1], inputs // layer.groups
+    out = tuple(
+        (size - 1) * stride + dilation * (kernel - 1) + 1 - before - after + extra
+        for size, stride, dilation, kernel, (before, after), extra in zip(
+            spatial, window.strides, window.dilations, window.kernel, window.pads, layer.extra, strict=True
+        )
+    )
+    matrix = np.zeros((outputs * layer.groups, *out, *shape))
+    seen = np.zeros_like(matrix)
+    for where in product(*map(range, spatial)):
+        for tap in product(*map(range, window.kernel)):
+            place = tuple(
+                w * stride + t * dilation - before
+                for w, t, stride, dilation, (before, _) in zip(
+                    where, tap, window.strides, window.dilations, window.pads, strict=True
+                )
+            )
+            if not all(0 <= p < size for p, size in zip(place, out, strict=True)):
+                continue
+            for i, o in product(range(inputs), range(outputs)):
+                unit = (i // per_group * outputs + o, *place, i, *where)
+                matrix[unit] = layer.weight[(i, o, *tap)]
+                seen[unit] = 1
+    flat = (outputs * layer.groups * int(np.prod(out)), int(np.prod(shape)))
+    bias = np.zeros(flat[0]) if layer.bias is None else np.repeat(layer.bias.astype(np.float64), int(np.prod(out)))
+    return Linear(matrix.reshape(flat), bias, seen.reshape(flat))
+
+
+def interpolation(layer: Interpolation, shape: Shape) -> Linear:
+    """The matrix of an interpolation: the product of those of its axes."""
+    matrix = np.eye(shape[0])
+    for sampling, size in zip(layer.samplings, shape[1:], strict=True):
+        matrix = np.kron(matrix, np.eye(size) if sampling is None else sampling.matrix(size))
+    return Linear(matrix, np.zeros(len(matrix)), (matrix != 0).astype(np.float64))
 
 
 def average(layer: AveragePool, shape: Shape) -> Linear:

@@ -18,7 +18,7 @@ from lrpfast.composites.composite import table
 from lrpfast.engine.proofs import nonnegative_values, zero_below_zero
 from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Activation, Affine, Shape
+from lrpfast.model.layers import Activation, Affine, Interpolation, Shape
 from lrpfast.rules import LinearRule, Pass, Rule
 from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, Group, InputPart, Part, Term, WeightPart
 
@@ -146,13 +146,15 @@ def _step(graph: Graph, node: Node, info: LayerInfo, rule: Rule | None, nonnegat
         return Step(node, info, rule)
     inputs_nonnegative = all(name in nonnegative for name in node.inputs)
     weights_nonnegative = info.kind in ("sum", "average")
+    if isinstance(node.layer, Interpolation) and not node.layer.is_convex:
+        weights_nonnegative = False
     has_bias = isinstance(node.layer, Affine) or getattr(node.layer, "bias", None) is not None
     groups = []
     for group in rule.groups():
         planned = simplified(group, inputs_nonnegative, weights_nonnegative, has_bias)
         if planned is None:
             continue
-        if weights_nonnegative and any(term.weight != AS_IS for term in planned.terms):
+        if info.kind in ("sum", "average") and any(term.weight != AS_IS for term in planned.terms):
             raise CompositeError(f"{rule} changes weights, and {node} has none; give it Norm()")
         groups.append(_with_fixed_inputs(planned, graph, node))
     return Step(node, info, rule, tuple(groups))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lrpfast.model.graph import Graph
-from lrpfast.model.layers import Activation, Affine, Layer, Pad
+from lrpfast.model.layers import Activation, Affine, Interpolation, Layer, Pad
 
 #: functions that give no negative value, and that do not map zero to zero
-FLOOR = {"relu", "sigmoid", "hard_sigmoid", "softplus", "exp", "sqrt", "abs"}
-NOT_ZERO = {"sigmoid", "hard_sigmoid", "softplus", "exp", "reciprocal"}
+FLOOR = {"relu", "sigmoid", "hard_sigmoid", "softplus", "exp", "square", "sqrt", "abs"}
+NOT_ZERO = {"sigmoid", "hard_sigmoid", "softplus", "exp", "log", "power", "reciprocal"}
 
 
 def nonnegative_values(graph: Graph) -> set[str]:
@@ -22,11 +22,14 @@ def nonnegative_values(graph: Graph) -> set[str]:
 def _is_nonnegative(layer: Layer, inputs: bool) -> bool:
     if isinstance(layer, Activation):
         floor = layer.function in FLOOR or (layer.function == "clip" and layer.low >= 0)
-        return floor or (inputs and layer.high >= 0)  # the others keep the sign of their argument
+        keeps_sign = layer.function != "log" and layer.high >= 0
+        return floor or (inputs and keeps_sign)
     if isinstance(layer, Affine):
         return inputs and bool((layer.scale >= 0).all() and (layer.shift >= 0).all())
     if isinstance(layer, Pad):
         return inputs and layer.value >= 0
+    if isinstance(layer, Interpolation):
+        return inputs and layer.is_convex
     return inputs and layer.kind not in ("conv", "dense")
 
 

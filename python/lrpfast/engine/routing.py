@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lrpfast.model.layers import Concat, Gather, Layer, Moves, Pad, Pads, Reshape, Transpose
+from lrpfast.model.layers import Concat, Gather, Layer, Moves, Nearest, Pad, Pads, Reshape, Transpose
 
 Values: TypeAlias = npt.NDArray[Any]
 
@@ -26,6 +26,10 @@ def moved(layer: Layer, inputs: list[Values]) -> Values:
             return padded(a[:, np.newaxis], pads, value)[:, 0]
         case Gather(axis=axis, indices=indices):
             return a.take(indices, axis=axis + 1)
+        case Nearest(samplings=samplings):
+            for axis, sampling in enumerate(samplings, 1):
+                a = a if sampling is None else a.take(sampling.indices(a.shape[axis]), axis=axis)
+            return a
         case Moves(layers=layers):
             for one in layers:
                 a = moved(one, [a])
@@ -48,9 +52,13 @@ def moved_back(layer: Layer, inputs: list[Values], r: Values) -> list[Values]:
             opposite = tuple((-before, -after) for before, after in pads)
             return [padded(r[:, np.newaxis], opposite)[:, 0]]
         case Gather(axis=axis, indices=indices):
-            found = np.zeros_like(inputs[0], dtype=r.dtype)
-            np.add.at(np.moveaxis(found, axis + 1, 0), list(indices), np.moveaxis(r, axis + 1, 0))
-            return [found]
+            return [_put_back(r, axis + 1, np.asarray(indices), inputs[0].shape[axis + 1])]
+        case Nearest(samplings=samplings):
+            for axis, sampling in enumerate(samplings, 1):
+                if sampling is not None:
+                    size = inputs[0].shape[axis]
+                    r = _put_back(r, axis, sampling.indices(size), size)
+            return [r]
         case Moves(layers=layers):
             shapes = [inputs[0].shape[1:]]
             for one in layers:
@@ -60,6 +68,13 @@ def moved_back(layer: Layer, inputs: list[Values], r: Values) -> list[Values]:
             return [r]
         case _:
             raise NotImplementedError(type(layer).__name__)
+
+
+def _put_back(r: Values, axis: int, indices: npt.NDArray[np.int64], size: int) -> Values:
+    """The sum of what was taken from each of the `size` places along an axis."""
+    found = np.zeros((*r.shape[:axis], size, *r.shape[axis + 1 :]), r.dtype)
+    np.add.at(np.moveaxis(found, axis, 0), indices, np.moveaxis(r, axis, 0))
+    return found
 
 
 def padded(a: Values, pads: Pads, value: float = 0.0) -> Values:

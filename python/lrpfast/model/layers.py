@@ -13,6 +13,8 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from lrpfast.model.sampling import Sampling
+
 Array: TypeAlias = npt.NDArray[np.floating]
 Shape: TypeAlias = tuple[int, ...]
 Pads: TypeAlias = tuple[tuple[int, int], ...]
@@ -84,12 +86,23 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class Convolution(Layer):
+class Weighted(Layer):
+    """Base of the layers with trained weights: ``W x + bias``, with a `bias` (C_out,)."""
+
+    weight: Array
+    bias: Array | None
+
+    @property
+    def outputs(self) -> int:
+        """Number of output channels."""
+        return int(self.weight.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Weighted):
     """Cross-correlation with `weight` (C_out, C_in / groups, *kernel) and `bias` (C_out,)."""
 
     kind: ClassVar[Kind] = "conv"
-    weight: Array
-    bias: Array | None
     window: Window
     groups: int = 1
 
@@ -98,12 +111,38 @@ class Convolution(Layer):
 
 
 @dataclass(frozen=True, eq=False)
-class Dense(Layer):
+class TransposedConvolution(Weighted):
+    """The adjoint of a convolution with `weight` (C_in, C_out / groups, *kernel), and `bias` (C_out,).
+
+    Each input element adds its multiple of the kernel to a window of the output; `window` is that of the convolution,
+    its padding is cropped. The output has `extra` more elements at the end of each axis.
+    """
+
+    kind: ClassVar[Kind] = "conv"
+    window: Window
+    groups: int
+    extra: Shape
+
+    @property
+    def outputs(self) -> int:
+        return int(self.weight.shape[1]) * self.groups
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        window = self.window
+        spatial = (
+            (size - 1) * stride + window.extent(axis) - sum(pads) + extra
+            for axis, (size, stride, pads, extra) in enumerate(
+                zip(inputs[0][1:], window.strides, window.pads, self.extra, strict=True)
+            )
+        )
+        return (self.outputs, *spatial)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Weighted):
     """Matrix product ``weight @ x + bias`` with `weight` (out, in) and `bias` (out,), for a vector x."""
 
     kind: ClassVar[Kind] = "dense"
-    weight: Array
-    bias: Array | None
 
     def output_shape(self, *inputs: Shape) -> Shape:
         return (self.weight.shape[0],)
@@ -120,7 +159,8 @@ class Affine(Layer):
 
 ActivationName: TypeAlias = Literal[
     "relu", "leaky_relu", "clip", "sigmoid", "tanh", "elu", "hard_sigmoid", "hard_swish", "softplus", "softsign",
-    "silu", "mish", "gelu", "gelu_tanh", "erf", "exp", "sqrt", "reciprocal", "abs",
+    "silu", "mish", "gelu", "gelu_tanh", "erf", "exp", "log", "square", "sqrt", "power",
+    "reciprocal", "abs",
 ]  # fmt: skip
 
 
@@ -147,7 +187,10 @@ class Activation(Layer):
     gelu_tanh     x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
     erf           erf x
     exp           exp x
+    log           log x
+    square        x^2
     sqrt          sqrt x
+    power         x^alpha                               `alpha`
     reciprocal    1 / x
     abs           |x|
     ============  ====================================  =================================
@@ -185,6 +228,29 @@ class AveragePool(Layer):
         return (inputs[0][0], *fitted(self.window, inputs[0][1:]).output_size(inputs[0][1:]))
 
 
+@dataclass(frozen=True)
+class Interpolation(Layer):
+    """Spatial axes of other lengths, their elements weighted means of those before; None for an axis that stays."""
+
+    kind: ClassVar[Kind] = "average"
+    samplings: tuple[Sampling | None, ...]
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (inputs[0][0], *resampled(self.samplings, inputs[0][1:]))
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether no weight is negative."""
+        return all(sampling is None or sampling.mode == "linear" for sampling in self.samplings)
+
+
+def resampled(samplings: tuple[Sampling | None, ...], sizes: Shape) -> Shape:
+    """The lengths of some axes after a sampling of each."""
+    return tuple(
+        sampling.output_size(size) if sampling else size for sampling, size in zip(samplings, sizes, strict=True)
+    )
+
+
 def fitted(window: Window, spatial: Shape) -> Window:
     """The window itself, or, for a global pool, one as large as the map."""
     if 0 not in window.kernel:
@@ -202,9 +268,13 @@ class Sum(Layer):
 
 @dataclass(frozen=True)
 class Gate(Layer):
-    """Product of two branches of equal shape: of a signal, and of a gate that says how much of it goes on."""
+    """Product, or sum, of two branches of equal shape: of a signal, and of a gate that says how much of it goes on.
+
+    A gate that is added shifts the signal, as one made of its mean does that centres it.
+    """
 
     kind: ClassVar[Kind] = "gate"
+    operation: Literal["times", "plus"] = "times"
 
 
 @dataclass(frozen=True)
@@ -268,6 +338,17 @@ class Gather(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         first = inputs[0]
         return (*first[: self.axis], len(self.indices), *first[self.axis + 1 :])
+
+
+@dataclass(frozen=True)
+class Nearest(Layer):
+    """Axes of other lengths, each element the nearest one before; None for an axis that stays."""
+
+    kind: ClassVar[Kind] = "routing"
+    samplings: tuple[Sampling | None, ...]
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return resampled(self.samplings, inputs[0])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import onnx
 
 from lrpfast.errors import InputError
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import AveragePool, Convolution, Dense, MaxPool, Shape
+from lrpfast.model.layers import AveragePool, Convolution, MaxPool, Shape, TransposedConvolution, Weighted
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +109,7 @@ def _row(node: Node, shape: Shape | None) -> tuple[str, str, str, str, str]:
 def _kind_text(node: Node) -> str:
     """Kind of a layer, with the size of its window."""
     layer = node.layer
-    if not isinstance(layer, (Convolution, MaxPool, AveragePool)):
+    if not isinstance(layer, (Convolution, TransposedConvolution, MaxPool, AveragePool)):
         return layer.kind
     if 0 in layer.window.kernel:
         return f"{layer.kind} whole map"
@@ -119,6 +119,6 @@ def _kind_text(node: Node) -> str:
 
 def _parameters(node: Node) -> int:
     layer = node.layer
-    if not isinstance(layer, (Convolution, Dense)):
+    if not isinstance(layer, Weighted):
         return 0
     return layer.weight.size + (0 if layer.bias is None else layer.bias.size)

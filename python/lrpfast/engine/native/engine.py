@@ -14,7 +14,7 @@ from lrpfast.engine.native.passes import ForwardPass, RelevancePass
 from lrpfast.engine.native.prepared import Prepared, prepare
 from lrpfast.engine.plan import Plan
 from lrpfast.errors import InputError
-from lrpfast.model.layers import Array, Convolution, Dense, Shape
+from lrpfast.model.layers import Array, Shape, Weighted
 
 #: how many shapes of input, and how many numbers of samples and of explanations, stay prepared
 KEPT_SHAPES, KEPT_PASSES = 4, 4
@@ -87,7 +87,7 @@ class NativeEngine:
         self.weights = {
             step.node.name: PreparedWeights(step.node.layer)
             for step in plan.steps
-            if isinstance(step.node.layer, Convolution | Dense)
+            if isinstance(step.node.layer, Weighted)
         }
         self._shapes: OrderedDict[Shape, OfShape] = OrderedDict()
         self._lock = threading.Lock()

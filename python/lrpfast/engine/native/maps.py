@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from lrpfast import _native as core
 from lrpfast.engine.native.layout import (
@@ -25,7 +27,18 @@ from lrpfast.engine.native.layout import (
 from lrpfast.engine.native.methods import Method, patches_below, sparse_below, winograd_pays
 from lrpfast.engine.native.stacks import FLAT, Block, Blocks, BySign
 from lrpfast.engine.reference.maps import modified, window_counts
-from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Shape, Window, fitted
+from lrpfast.model.layers import (
+    Affine,
+    Array,
+    AveragePool,
+    Convolution,
+    Interpolation,
+    Shape,
+    TransposedConvolution,
+    Weighted,
+    Window,
+    fitted,
+)
 from lrpfast.rules.terms import AS_IS, NOTHING, Part, WeightPart
 
 #: one value per channel in lanes of 16, or a map of one sample, or nothing
@@ -39,15 +52,25 @@ IDENTITY = core.FunctionParameters(core.Function.identity, 0, 0, 0, 0)
 #: blocks whatever the sign of the input
 PlainBlocks: TypeAlias = tuple[tuple[WeightPart | None, ...], ...]
 
+Indices: TypeAlias = npt.NDArray[np.int64]
+
+#: a sparse matrix between pixels: where the entries of each target end, their sources, and their weights
+Pixels: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Floats]
+
 Packed: TypeAlias = core.PackedWeights | core.WinogradWeights | core.SkipWeights | core.PatchWeights
 
 
 class PreparedWeights:
-    """The packed weights of one convolution or dense layer, for every direction, stack and method that is asked for."""
+    """The packed weights of one layer, for every direction, stack and method that is asked for.
 
-    def __init__(self, layer: Convolution | Dense) -> None:
+    Those of a transposed convolution are packed as of the convolution that it is the adjoint of: what it calls its
+    outputs are inputs here.
+    """
+
+    def __init__(self, layer: Weighted) -> None:
         self.layer = layer
-        self.groups = layer.groups if isinstance(layer, Convolution) else 1
+        self.transposed = isinstance(layer, TransposedConvolution)
+        self.groups = layer.groups if isinstance(layer, Convolution | TransposedConvolution) else 1
         self._packed: dict[tuple[Blocks, bool, Method], Packed] = {}
 
     def packed(self, blocks: Blocks, adjoint: bool, method: Method) -> Packed:
@@ -85,7 +108,8 @@ class PreparedWeights:
         """The block matrix (outputs, inputs, taps); between blocks, channels are filled up to a multiple of 16."""
         weight = self.layer.weight.reshape(*self.layer.weight.shape[:2], -1).astype(np.float32, copy=False)
         if blocks == FLAT and self.groups == 1:
-            return np.ones((1, *weight.shape[1:]), np.float32)
+            outputs, inputs, taps = weight.shape
+            return np.ones((outputs, 1, taps) if self.transposed else (1, inputs, taps), np.float32)
         rows, columns = len(blocks), len(blocks[0])
         only = blocks[0][0]
         if rows == columns == 1 and only is not None:
@@ -156,29 +180,35 @@ class LinearMap(Protocol):
 
 
 class ConvolutionMap:
-    """A convolution or a dense layer."""
+    """A convolution, the adjoint of one, or a dense layer."""
 
     halo = s_halo = Halo()
 
     def __init__(self, weights: PreparedWeights, shape: Shape, roomy: bool) -> None:
         """`roomy` allows methods whose weights take more memory than those of a convolution by definition."""
-        layer, spatial = weights.layer, shape[1:]
-        window = layer.window if isinstance(layer, Convolution) else ONE_PIXEL
-        self.weights, self.shape = weights, shape
+        layer, transposed = weights.layer, weights.transposed
+        window = layer.window if isinstance(layer, Convolution | TransposedConvolution) else ONE_PIXEL
+        self.weights, self.shape, self.out_shape = weights, shape, layer.output_shape(shape)
+        spatial = self.out_shape[1:] if transposed else shape[1:]  # where the windows slide
         self.layer_window, self.window = window, window3(window, spatial)
         self.together = weights.groups == 1
-        self.out_shape = layer.output_shape(shape)
-        self.products = layer.weight[0].size  # added up for each value
-        self.roomy, self.winograd = roomy, roomy and winograd_pays(layer, shape)
+        self.products = (layer.weight[:, 0] if transposed else layer.weight[0]).size  # added up for each value
+        self.roomy, self.winograd = roomy and not transposed, roomy and winograd_pays(layer, shape)
         # An image of few channels goes back with all its parts at once in another way, see `spreads_at_once`.
-        self.by_sign = self.together and not self.winograd and 2 * shape[0] > core.NARROW
+        self.by_sign = self.together and not transposed and not self.winograd and 2 * shape[0] > core.NARROW
         if not self.winograd:
             self.halo, self.s_halo = forward_halo(window, spatial), adjoint_halo(window, spatial)
+        if transposed:
+            self.halo, self.s_halo = self.s_halo, self.halo
         self.before = tuple(pad for pad, _ in window.pads_for(spatial))
 
     def prepare(self, blocks: Blocks, adjoint: bool) -> None:
         for run in self._runs(blocks):
-            self.weights.prepare(run, adjoint, self._methods(run, adjoint))
+            self.weights.prepare(*self._of_weights(run, adjoint), self._methods(run, adjoint))
+
+    def _of_weights(self, blocks: Blocks, adjoint: bool) -> tuple[Blocks, bool]:
+        """The blocks and the direction as the packed weights have them."""
+        return (tuple(zip(*blocks, strict=True)), not adjoint) if self.weights.transposed else (blocks, adjoint)
 
     def _runs(self, blocks: Blocks) -> list[Blocks]:
         """What is computed in one go: all parts of the input, or with groups of channels one after the other."""
@@ -225,7 +255,7 @@ class ConvolutionMap:
         self._convolve(on, blocks, True, s, to)
 
     def spreads_at_once(self, blocks: Blocks) -> bool:
-        few = self.together and self.shape[0] * len(blocks[0]) <= core.NARROW
+        few = self.together and not self.weights.transposed and self.shape[0] * len(blocks[0]) <= core.NARROW
         packed = self.weights.packed(blocks, True, "dense") if few else None
         return isinstance(packed, core.PackedWeights) and packed.is_narrow
 
@@ -240,7 +270,7 @@ class ConvolutionMap:
     def _step(
         self, blocks: Blocks, adjoint: bool, method: Method, source: core.Tensor, to: core.Epilogue
     ) -> core.BatchStep:
-        packed = self.weights.packed(blocks, adjoint, method)
+        packed = self.weights.packed(*self._of_weights(blocks, adjoint), method)
         if isinstance(packed, core.WinogradWeights):
             rows, columns = self.before
             before = (2 - rows, 2 - columns) if adjoint else (rows, columns)
@@ -385,3 +415,38 @@ class SumMap(ElementwiseMap):
 
     def unapply(self, on: Recorder, part: WeightPart, s: core.Tensor) -> core.Tensor:
         return s
+
+
+class InterpolationMap(ElementwiseMap):
+    """A sparse matrix between pixels, the same for every channel."""
+
+    def __init__(self, layer: Interpolation, shape: Shape) -> None:
+        super().__init__(shape, layer.output_shape(shape))
+        out, size = self.out_shape[1:], shape[1:]
+        rows, columns, weights = np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1)
+        for sampling, before, after in zip(layer.samplings, size, out, strict=True):
+            matrix = np.eye(before) if sampling is None else sampling.matrix(before)
+            row, column = np.nonzero(matrix)
+            rows = np.add.outer(rows * after, row).ravel()
+            columns = np.add.outer(columns * before, column).ravel()
+            weights = np.multiply.outer(weights, matrix[row, column]).ravel()
+        self._forward = _by_target(rows, columns, weights, math.prod(out))
+        self._adjoint = _by_target(columns, rows, weights, math.prod(size))
+
+    def apply(self, on: Recorder, part: WeightPart, inputs: list[core.Tensor]) -> core.Tensor:
+        return self._blended(on, self._forward, inputs[0], self.out_shape)
+
+    def unapply(self, on: Recorder, part: WeightPart, s: core.Tensor) -> core.Tensor:
+        return self._blended(on, self._adjoint, s, self.shape)
+
+    def _blended(self, on: Recorder, pixels: Pixels, source: core.Tensor, shape: Shape) -> core.Tensor:
+        target = on.tensor(source.samples, shape)
+        on.add(core.blend(source, *pixels, target))
+        return target
+
+
+def _by_target(targets: Indices, sources: Indices, weights: npt.NDArray[np.float64], count: int) -> Pixels:
+    """The entries of a sparse matrix in the order of their targets; where those of each target end comes first."""
+    order = np.argsort(targets, kind="stable")
+    ends = np.cumsum(np.bincount(targets, minlength=count))
+    return ends.astype(np.int32), sources[order].astype(np.int32), weights[order].astype(np.float32)

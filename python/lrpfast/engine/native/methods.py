@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from lrpfast.engine.native.layout import BLOCK
 from lrpfast.engine.plan import Plan, Step
-from lrpfast.model.layers import Convolution, Dense, Layer, Shape, Window
+from lrpfast.model.layers import Convolution, Layer, Shape, Weighted, Window
 
 Method: TypeAlias = Literal["dense", "winograd", "skip", "patch"]
 
@@ -79,7 +79,7 @@ def roomy_nodes(plan: Plan, shapes: dict[str, Shape], max_memory: int | None) ->
     Where there is a limit, what is left of it when all weights and the values of a pass have their place goes to the
     layers with the largest maps: they save most for it.
     """
-    weighted = [step for step in plan.steps if isinstance(step.node.layer, Convolution | Dense)]
+    weighted = [step for step in plan.steps if isinstance(step.node.layer, Weighted)]
     if max_memory is None:
         return {step.node.name for step in weighted}
     values = 4 * sum(math.prod(shape) for shape in shapes.values())
@@ -97,7 +97,7 @@ def roomy_nodes(plan: Plan, shapes: dict[str, Shape], max_memory: int | None) ->
 def _weight_bytes(step: Step) -> int:
     """Bytes of the packed weights of a step, for all terms and both directions."""
     layer = step.node.layer
-    if not isinstance(layer, Convolution | Dense):
+    if not isinstance(layer, Weighted):
         return 0
     terms = sum(2 * len(group.terms) for group in step.groups)
     return 4 * layer.weight.size * (1 + terms)

@@ -68,8 +68,10 @@ class ForwardPass:
         elif stage.step.info.kind == "activation":
             self.on.add(core.take_up(inputs, self._activation(stage, out)))
         elif isinstance(layer, Gate):
-            signal, gate = inputs
-            self.on.add(core.take_up([signal], core.Contribution(1, 1, gate, out, False)))
+            if layer.operation == "times":
+                self.on.add(core.take_up(inputs[:1], core.Contribution(1, 1, inputs[1], out, False)))
+            else:
+                self.on.add(core.take_up(inputs, self._activation(stage, out)))
         else:
             for name, a, start in zip(stage.inputs, inputs, stage.channel_starts, strict=True):
                 if self.prepared.places.get(name) != (stage.output, start):
@@ -206,7 +208,7 @@ class Backward:
         if isinstance(rule, Pass):
             self._give([r, *(None for _ in stage.inputs[1:])], self.received.owned)
         elif isinstance(layer, Gate):
-            self._gradient_of_gate()
+            self._gradient_of_gate(layer)
         elif only_moves(layer):
             self._move_back(layer)
         elif stage.linear is not None and not isinstance(rule, LinearRule):
@@ -298,8 +300,11 @@ class Backward:
             linear.spread(self.on, WHOLE, r, kept(part))
         self._give(parts)
 
-    def _gradient_of_gate(self) -> None:
-        """The gradient of a product: what each of the two receives is multiplied with the other."""
+    def _gradient_of_gate(self, layer: Gate) -> None:
+        """The gradient of a product, where what each of the two receives is multiplied with the other, or of a sum."""
+        if layer.operation == "plus":
+            self._give([self.received.tensor] * 2, self.received.owned)
+            return
         signal, gate = (self.forward.values[name] for name in self.stage.inputs)
         parts = [self._tensor(shape) for shape in self.stage.in_shapes]
         for part, other in zip(parts, (gate, signal), strict=True):

@@ -18,6 +18,7 @@ from lrpfast.engine.native.maps import (
     AffineMap,
     AverageMap,
     ConvolutionMap,
+    InterpolationMap,
     LinearMap,
     PreparedWeights,
     SumMap,
@@ -32,12 +33,12 @@ from lrpfast.model.layers import (
     Affine,
     AveragePool,
     Concat,
-    Convolution,
-    Dense,
+    Interpolation,
     Layer,
     MaxPool,
     Shape,
     Sum,
+    Weighted,
     fitted,
 )
 from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
@@ -183,7 +184,7 @@ def _stage(
             return replace(stage, window=window3(fitted(layer.window, ins[0][1:]), ins[0][1:]))
         case Activation():
             return replace(stage, function=_function(layer, step.rule), slope=_slope(layer, bench, ins[0]))
-        case Convolution() | Dense() | Affine() | AveragePool() | Sum():
+        case Weighted() | Affine() | AveragePool() | Interpolation() | Sum():
             linear = _linear_map(node, weights, bench, ins[0], roomy)
             stacks = tuple(
                 prepare_stack(stack, linear, bench, ins[0])
@@ -274,6 +275,8 @@ def _linear_map(node: Node, weights: dict[str, PreparedWeights], bench: Bench, s
             return AffineMap(bench, node.layer, shape)
         case AveragePool():
             return AverageMap(node.layer, shape)
+        case Interpolation():
+            return InterpolationMap(node.layer, shape)
         case Sum():
             return SumMap(shape)
         case _:

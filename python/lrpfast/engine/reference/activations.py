@@ -47,8 +47,14 @@ def value(layer: Activation, x: Array) -> Array:
             result = erf(x)
         case "exp":
             result = np.exp(x)
+        case "log":
+            result = np.log(x)
+        case "square":
+            result = x * x
         case "sqrt":
             result = np.sqrt(x)
+        case "power":
+            result = x**layer.alpha
         case "reciprocal":
             result = 1 / x
         case "abs":
@@ -95,8 +101,14 @@ def derivative(layer: Activation, x: Array) -> Array:
             result = 2 / math.sqrt(math.pi) * np.exp(-(x**2))
         case "exp":
             result = np.exp(x)
+        case "log":
+            result = 1 / x
+        case "square":
+            result = 2 * x
         case "sqrt":
             result = 1 / (2 * np.sqrt(x))
+        case "power":
+            result = layer.alpha * x ** (layer.alpha - 1)
         case "reciprocal":
             result = -1 / x**2
         case "abs":

@@ -17,8 +17,10 @@ from lrpfast.engine.reference.maps import (
     AverageMap,
     ConvolutionMap,
     DenseMap,
+    InterpolationMap,
     LinearMap,
     SumMap,
+    TransposedMap,
     modified,
     scattered,
     windows,
@@ -32,10 +34,13 @@ from lrpfast.model.layers import (
     Convolution,
     Dense,
     Gate,
+    Interpolation,
     Layer,
     MaxPool,
     Shape,
     Sum,
+    TransposedConvolution,
+    Weighted,
     fitted,
 )
 from lrpfast.rules import Gradient, LinearRule, Pass
@@ -104,7 +109,7 @@ def forward(layer: Layer, inputs: list[Array]) -> Array:
     """Value of one layer, batch first."""
     a = inputs[0]
     match layer:
-        case Convolution() | Dense() | Affine() | AveragePool():
+        case Weighted() | Affine() | AveragePool() | Interpolation():
             linear = linear_map(layer, inputs)
             return linear.forward(AS_IS, a) + linear.bias(AS_IS)
         case Sum():
@@ -114,9 +119,9 @@ def forward(layer: Layer, inputs: list[Array]) -> Array:
             return activations.value(layer, a)
         case MaxPool():
             return max_pool(layer, a)[0]
-        case Gate():
-            product: Array = a * inputs[1]
-            return product
+        case Gate(operation=operation):
+            gated: Array = a * inputs[1] if operation == "times" else a + inputs[1]
+            return gated
         case _:
             return moved(layer, inputs)
 
@@ -129,10 +134,12 @@ def hand_down(step: Step, inputs: list[Array], output: Array, r: Array) -> tuple
             return [activations.relevance(step.rule, layer, inputs[0], r)], Absorbed()
         case MaxPool():
             return [to_winners(layer, inputs[0], r)], Absorbed()
-        case Gate():
+        case Gate(operation=operation):
+            if isinstance(step.rule, Pass):
+                return [r, None], Absorbed()
             signal, gate = inputs
-            return ([r, None] if isinstance(step.rule, Pass) else [r * gate, r * signal]), Absorbed()
-        case Convolution() | Dense() | Affine() | AveragePool() | Sum():
+            return [r, r] if operation == "plus" else [r * gate, r * signal], Absorbed()
+        case Weighted() | Affine() | AveragePool() | Interpolation() | Sum():
             linear = linear_map(layer, inputs)
             a = np.stack(inputs, axis=1) if isinstance(layer, Sum) else inputs[0]
             absorbed = Absorbed()
@@ -193,12 +200,16 @@ def linear_map(layer: Layer, inputs: list[Array]) -> LinearMap:
     match layer:
         case Convolution():
             return ConvolutionMap(layer, spatial, dtype)
+        case TransposedConvolution():
+            return TransposedMap(layer, spatial, dtype)
         case Dense():
             return DenseMap(layer, dtype)
         case Affine():
             return AffineMap(layer, dtype)
         case AveragePool():
             return AverageMap(layer, spatial, dtype)
+        case Interpolation():
+            return InterpolationMap(layer, spatial, dtype)
         case Sum():
             return SumMap(len(inputs))
         case _:

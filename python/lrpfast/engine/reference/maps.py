@@ -13,7 +13,19 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrpfast.engine.routing import inside, padded
-from lrpfast.model.layers import Affine, Array, AveragePool, Convolution, Dense, Pads, Shape, Window, fitted
+from lrpfast.model.layers import (
+    Affine,
+    Array,
+    AveragePool,
+    Convolution,
+    Dense,
+    Interpolation,
+    Pads,
+    Shape,
+    TransposedConvolution,
+    Window,
+    fitted,
+)
 from lrpfast.rules.terms import WeightPart
 
 
@@ -94,6 +106,24 @@ class ConvolutionMap:
         return modified(self._bias, part).reshape(-1, *(1,) * len(self.spatial))
 
 
+class TransposedMap:
+    """The adjoint of a convolution."""
+
+    def __init__(self, layer: TransposedConvolution, spatial: Shape, dtype: np.dtype) -> None:
+        out = layer.output_shape((len(layer.weight), *spatial))[1:]
+        self.convolution = ConvolutionMap(Convolution(layer.weight, None, layer.window, layer.groups), out, dtype)
+        self._bias = np.zeros(layer.outputs, dtype) if layer.bias is None else layer.bias.astype(dtype, copy=False)
+
+    def forward(self, part: WeightPart, a: Array) -> Array:
+        return self.convolution.adjoint(part, a)
+
+    def adjoint(self, part: WeightPart, s: Array) -> Array:
+        return self.convolution.forward(part, s)
+
+    def bias(self, part: WeightPart) -> Array:
+        return modified(self._bias, part).reshape(-1, *(1,) * len(self.convolution.spatial))
+
+
 def scattered(columns: Array, window: Window, pads: Pads, spatial: Shape) -> Array:
     """Sum of what each window (N, C, *kernel, *out) says of each element, without the padding."""
     rank = len(spatial)
@@ -165,6 +195,31 @@ class AverageMap:
 
     def bias(self, part: WeightPart) -> Array:
         return np.zeros((), self.counts.dtype)
+
+
+class InterpolationMap:
+    """A matrix along each spatial axis; as one product their entries are the weights."""
+
+    def __init__(self, layer: Interpolation, spatial: Shape, dtype: np.dtype) -> None:
+        self.matrices = [
+            None if sampling is None else sampling.matrix(size).astype(dtype)
+            for sampling, size in zip(layer.samplings, spatial, strict=True)
+        ]
+
+    def forward(self, part: WeightPart, a: Array) -> Array:
+        for axis, matrix in enumerate(self.matrices, 2):
+            if matrix is not None:
+                a = np.moveaxis(np.moveaxis(a, axis, -1) @ matrix.T, -1, axis)
+        return a
+
+    def adjoint(self, part: WeightPart, s: Array) -> Array:
+        for axis, matrix in enumerate(self.matrices, 2):
+            if matrix is not None:
+                s = np.moveaxis(np.moveaxis(s, axis, -1) @ matrix, -1, axis)
+        return s
+
+    def bias(self, part: WeightPart) -> Array:
+        return np.zeros(())
 
 
 def window_counts(window: Window, spatial: Shape, include_pad: bool) -> Array:

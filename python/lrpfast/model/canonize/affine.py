@@ -18,6 +18,8 @@ from lrpfast.model.layers import (
     MaxPool,
     Reshape,
     Transpose,
+    TransposedConvolution,
+    Weighted,
     Window,
 )
 
@@ -30,7 +32,7 @@ def fold_affines(graph: Graph) -> Graph:
 
 
 def _fold_back(graph: Graph, node: Node) -> Graph | None:
-    """Scale and shift the outputs of a Convolution or a Dense layer.
+    """Scale and shift the outputs of a layer with weights.
 
     Exact if both are constant over each output channel and nothing else reads the layer.
     """
@@ -38,12 +40,12 @@ def _fold_back(graph: Graph, node: Node) -> Graph | None:
     if not isinstance(node.layer, Affine) or source is None or only_reader(graph, source.output) is not node:
         return None
     layer = source.layer
-    if not isinstance(layer, (Convolution, Dense)):
+    if not isinstance(layer, Weighted):
         return None
-    scale, shift = (_per_channel(array, layer.weight.shape[0], _rank(layer)) for array in _arrays(node.layer))
+    scale, shift = (_per_channel(array, layer.outputs, _rank(layer)) for array in _arrays(node.layer))
     if scale is None or shift is None:
         return None
-    weight = layer.weight * scale.reshape(-1, *(1,) * (layer.weight.ndim - 1))
+    weight = layer.weight * _per_output(layer, scale)
     bias = shift if layer.bias is None else layer.bias * scale + shift
     folded = replace(layer, weight=weight, bias=bias if bias.any() or layer.bias is not None else None)
     operator = f"{source.operator}+{node.operator}"
@@ -80,9 +82,11 @@ def _readers(graph: Graph, value: str, affine: Affine, operator: str) -> Changes
 def _into(graph: Graph, reader: Node, affine: Affine, operator: str) -> Changes | None:
     """One reader, or what is behind it, with `affine` put into it, None where that would not be exact."""
     layer = reader.layer
-    folded: Affine | Convolution | Dense | None = None
+    folded: Affine | Weighted | None = None
     if isinstance(layer, Convolution):
         folded = _into_convolution(layer, affine)
+    elif isinstance(layer, TransposedConvolution):
+        folded = _into_transposed(layer, affine)
     elif isinstance(layer, Dense):
         folded = _into_dense(layer, affine)
     elif isinstance(layer, Affine):
@@ -110,6 +114,14 @@ def _into_convolution(layer: Convolution, affine: Affine) -> Convolution | None:
 
     added = (layer.weight * per_weight(shift)).sum(axis=tuple(range(1, layer.weight.ndim)))
     return replace(layer, weight=layer.weight * per_weight(scale), bias=_added_bias(layer.bias, added))
+
+
+def _into_transposed(layer: TransposedConvolution, affine: Affine) -> TransposedConvolution | None:
+    """Exact if constant per input channel, and there is no shift: fewer inputs reach the border of the output."""
+    scale, shift = (_per_channel(array, len(layer.weight), _rank(layer)) for array in _arrays(affine))
+    if scale is None or shift is None or shift.any():
+        return None
+    return replace(layer, weight=layer.weight * scale.reshape(-1, *(1,) * (layer.weight.ndim - 1)))
 
 
 def _into_dense(layer: Dense, affine: Affine) -> Dense | None:
@@ -157,7 +169,16 @@ def _arrays(affine: Affine) -> tuple[Array, Array]:
     return affine.scale.astype(np.float64), affine.shift.astype(np.float64)
 
 
-def _rank(layer: Convolution | Dense) -> int:
+def _per_output(layer: Weighted, scale: Array) -> Array:
+    """A factor for each output channel, as it broadcasts against the weights."""
+    taps = (1,) * (layer.weight.ndim - 2)
+    if not isinstance(layer, TransposedConvolution):
+        return scale.reshape(-1, 1, *taps)
+    rows = np.repeat(scale.reshape(layer.groups, -1), len(layer.weight) // layer.groups, axis=0)
+    return rows.reshape(*layer.weight.shape[:2], *taps)
+
+
+def _rank(layer: Weighted) -> int:
     """Number of axes of a sample that the layer reads or makes."""
     return 1 if isinstance(layer, Dense) else layer.weight.ndim - 1
 

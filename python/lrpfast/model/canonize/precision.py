@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Array, Convolution, Dense
+from lrpfast.model.layers import Array, Weighted
 
 
 def rounded(graph: Graph, raw: Graph) -> Graph:
@@ -17,14 +17,13 @@ def rounded(graph: Graph, raw: Graph) -> Graph:
 
     Affines that remain stay as precise as they are.
     """
-    linear = (Convolution, Dense)
-    types = {node.name: node.layer.weight.dtype for node in raw.nodes if isinstance(node.layer, linear)}
+    types = {node.name: node.layer.weight.dtype for node in raw.nodes if isinstance(node.layer, Weighted)}
     return graph.rewritten(_rounded(node, types) for node in graph.nodes)
 
 
 def _rounded(node: Node, types: Mapping[str, npt.DTypeLike]) -> Node:
     layer = node.layer
-    if not isinstance(layer, (Convolution, Dense)):
+    if not isinstance(layer, Weighted):
         return node
     dtype = types[node.name]
     bias = None if layer.bias is None else _as(layer.bias, dtype)

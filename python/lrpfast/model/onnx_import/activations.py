@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 
 from lrpfast.errors import UnsupportedError
-from lrpfast.model.layers import Activation, ActivationName, Affine, Gate, Layer
-from lrpfast.model.onnx_import.registry import Join, Operation, importer
+from lrpfast.model.layers import Activation, ActivationName, Affine, Layer
+from lrpfast.model.onnx_import.registry import Operation, importer
 
 PLAIN: dict[str, ActivationName] = {
     "Relu": "relu",
@@ -22,6 +21,7 @@ PLAIN: dict[str, ActivationName] = {
     "Mish": "mish",
     "Erf": "erf",
     "Exp": "exp",
+    "Log": "log",
     "Sqrt": "sqrt",
     "Reciprocal": "reciprocal",
     "Abs": "abs",
@@ -96,24 +96,34 @@ def gelu(op: Operation) -> list[Layer]:
 
 
 @importer("Pow")
-def power(op: Operation) -> Sequence[Layer] | Join:
-    """The square, and powers that are roots and inverses of it."""
-    exponent = float(op.required(1).reshape(-1)[0]) if op.is_constant(1) and op.required(1).size == 1 else math.nan
-    if exponent == 2:  # a value that is its own gate
-        return Join(((0, ()), (0, ())), (Gate(),))
-    layers = POWERS.get(exponent)
-    if layers is None or op.is_constant(0):
-        raise UnsupportedError(f"it raises to the power {exponent:g}; lrpfast takes 2, 1, 1/2, -1/2 and -1")
-    return layers
+def power(op: Operation) -> list[Layer]:
+    """A constant exponent, or a constant to the power of an activation."""
+    if op.is_constant(0):
+        base = _number(op, 0)
+        if base <= 0:
+            raise UnsupportedError(f"it raises {base:g} to a power; the base must be above 0")
+        return [_scale(math.log(base)), Activation("exp")]
+    if not op.is_constant(1):
+        raise UnsupportedError("it raises an activation to the power of another; make the exponent a constant")
+    return raised(_number(op, 1))
+
+
+def raised(exponent: float) -> list[Layer]:
+    """What raises to a power."""
+    if exponent == 1:
+        return []
+    return [POWERS.get(exponent, Activation("power", alpha=exponent))]
+
+
+def _number(op: Operation, index: int) -> float:
+    constant = op.required(index)
+    if constant.size != 1:
+        raise UnsupportedError(f"its constant of shape {constant.shape} differs from element to element; use a number")
+    return float(constant.reshape(()))
 
 
 def _scale(factor: float) -> Affine:
     return Affine(np.asarray(factor, np.float32), np.zeros((), np.float32))
 
 
-POWERS: dict[float, list[Layer]] = {
-    1.0: [],
-    0.5: [Activation("sqrt")],
-    -0.5: [Activation("sqrt"), Activation("reciprocal")],
-    -1.0: [Activation("reciprocal")],
-}
+POWERS = {2.0: Activation("square"), 0.5: Activation("sqrt"), -1.0: Activation("reciprocal")}

@@ -16,48 +16,49 @@ ONE, ZERO = np.ones((), np.float32), np.zeros((), np.float32)
 
 
 @importer("Add", "Sum")
-def add(op: Operation) -> list[Layer] | Join:
+def add(op: Operation) -> list[Layer | Join]:
     """Branches, the smaller ones repeated, and any number of constants."""
-    constants = [
+    constants: list[Layer | Join] = [
         Affine(ONE, op.per_sample(op.required(index))) for index in range(len(op.inputs)) if op.is_constant(index)
     ]
     if len(op.activations) == 1:
-        return list(constants)
-    return _joined(op, Sum(), *constants)
+        return constants
+    return [_joined(op, Sum()), *constants]
 
 
 @importer("Mean")
-def mean(op: Operation) -> Join:
+def mean(op: Operation) -> list[Layer | Join]:
     """The mean of branches."""
     if len(op.activations) < len(op.inputs):
         raise UnsupportedError("it takes the mean of activations and a constant; add and scale them instead")
-    return _joined(op, Sum(), Affine(ONE / np.float32(len(op.inputs)), ZERO))
+    return [_joined(op, Sum()), Affine(ONE / np.float32(len(op.inputs)), ZERO)]
 
 
 @importer("Sub")
-def sub(op: Operation) -> list[Layer] | Join:
-    """A difference, of which one side may be constant."""
+def sub(op: Operation) -> list[Layer | Join]:
+    """A difference, of which one side may be constant; the mean of a signal that is subtracted centres it."""
     if len(op.activations) > 1:
-        return _joined(op, Sum(), signs=(1, -1))
+        signal, other = op.activations
+        return [_joined(op, Gate("plus") if other.mean_of == signal.name else Sum(), signs=(1, -1))]
     sign, constant = _operands(op)
     # With the constant on the left the activation enters with its sign turned.
     return [Affine(-ONE, constant)] if sign < 0 else [Affine(ONE, -constant)]
 
 
 @importer("Mul")
-def mul(op: Operation) -> list[Layer] | Join:
+def mul(op: Operation) -> list[Layer | Join]:
     """Product with a constant on either side, or of a signal and a gate."""
     if len(op.activations) > 1:
-        return _joined(op, Gate(), order=_signal_first(op))
+        return [_joined(op, Gate(), order=_signal_first(op))]
     _, constant = _operands(op)
     return [Affine(constant, ZERO)]
 
 
 @importer("Div")
-def div(op: Operation) -> list[Layer] | Join:
+def div(op: Operation) -> list[Layer | Join]:
     """Quotient with a constant divisor, or of a signal and an activation that normalises it."""
     if len(op.activations) > 1:
-        return _joined(op, Gate(), last=(Activation("reciprocal"),))
+        return [_joined(op, Gate(), last=(Activation("reciprocal"),))]
     side, constant = _operands(op)
     if side < 0:
         return [Activation("reciprocal"), Affine(constant, ZERO)]
@@ -73,7 +74,7 @@ def neg(op: Operation) -> list[Layer]:
 
 
 @importer("Max", "Min")
-def extreme(op: Operation) -> list[Layer] | Join:
+def extreme(op: Operation) -> list[Layer | Join]:
     """The largest or smallest of branches, element by element: a max pool of the branches side by side.
 
     With a constant it is a function with a floor or a ceiling, if that is the same everywhere.
@@ -92,18 +93,17 @@ def extreme(op: Operation) -> list[Layer] | Join:
         raise UnsupportedError("it compares activations of free size; fix the input size")
     count, turned = len(op.activations), [Affine(-ONE, ZERO)] if sign < 0 else []
     window = Window((count, 1), (1, 1), (1, 1), ((0, 0), (0, 0)))
-    across: list[Layer] = [Concat(1), MaxPool(window), Reshape(shape), *turned]
     branches = tuple(
         (index, (*repeated(value.shape[1:], shape), *turned, Reshape((shape[0], 1, math.prod(shape[1:])))))
         for index, value in enumerate(op.activations)
         if value.shape
     )
-    return Join(branches, tuple(across))
+    return [Join(branches, Concat(1)), MaxPool(window), Reshape(shape), *turned]
 
 
 def _joined(
     op: Operation,
-    *layers: Layer,
+    layer: Layer,
     order: tuple[int, ...] = (),
     signs: tuple[int, ...] = (),
     last: tuple[Layer, ...] = (),
@@ -116,7 +116,7 @@ def _joined(
         if signs and signs[position] < 0:
             chain.append(Affine(-ONE, ZERO))
         branches.append((index, (*chain, *_repeated_to_output(op, op.activations[index]))))
-    return Join(tuple(branches), layers)
+    return Join(tuple(branches), layer)
 
 
 def _repeated_to_output(op: Operation, value: Value) -> list[Layer]:

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from lrpfast.errors import ModelError, UnsupportedError
-from lrpfast.model.layers import AveragePool, Layer, MaxPool, Reshape, Shape, Transpose, Window, whole_map
+from lrpfast.model.layers import (
+    Activation,
+    Affine,
+    AveragePool,
+    Layer,
+    MaxPool,
+    Reshape,
+    Shape,
+    Transpose,
+    Window,
+    whole_map,
+)
 from lrpfast.model.onnx_import.registry import Operation, fixed, importer
 from lrpfast.model.onnx_import.shaping import reshape_to
 from lrpfast.model.onnx_import.window import read_window
@@ -39,29 +54,92 @@ def _spatial_rank(op: Operation) -> int:
     return len(op.sample_shape) - 1
 
 
-@importer("ReduceMean", "ReduceMax")
+@importer("LpPool", "GlobalLpPool")
+def lp_pool(op: Operation) -> list[Layer]:
+    """Root of the sum of powers in a window."""
+    if op.node.op_type == "GlobalLpPool":
+        spatial = fixed(op.sample_shape[1:])
+        if spatial is None:
+            raise UnsupportedError("it sums over a map of free size; fix the input size")
+        window = Window(spatial, *(((1,) * len(spatial),) * 2), ((0, 0),) * len(spatial))
+    else:
+        window = read_window(op, op.attribute("kernel_shape"), ceil=bool(op.attribute("ceil_mode", 0)))
+    exponent, count = op.attribute("p", 2), math.prod(window.kernel)
+    if exponent not in (1, 2):
+        raise UnsupportedError(f"it takes sums of powers of {exponent}; lrpfast takes 1 and 2")
+    before, after = NORMS[exponent]
+    return [before, AveragePool(window, count_include_pad=True), _times(count), *after]
+
+
+NORMS: dict[int, tuple[Activation, tuple[Activation, ...]]] = {
+    1: (Activation("abs"), ()),
+    2: (Activation("square"), (Activation("sqrt"),)),
+}
+
+
+def _times(factor: float) -> Affine:
+    return Affine(np.asarray(factor, np.float32), np.zeros((), np.float32))
+
+
+@importer("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2")
 def reduce(op: Operation) -> list[Layer]:
-    """Mean or maximum over some axes: a pool, between transposes if the first axis of the sample is among them."""
+    """One number for several elements, along some axes."""
+    reduced = _reduced_axes(op)
+    if reduced is None:
+        return []
+    match op.node.op_type:
+        case "ReduceMean":
+            layers = _pooled(op, reduced, AveragePool)
+        case "ReduceMax":
+            layers = _pooled(op, reduced, MaxPool)
+        case "ReduceMin":
+            layers = [_times(-1), *_pooled(op, reduced, MaxPool), _times(-1)]
+        case "ReduceSum":
+            layers = _summed(op, reduced)
+        case "ReduceSumSquare":
+            layers = [Activation("square"), *_summed(op, reduced)]
+        case "ReduceL1":
+            layers = [Activation("abs"), *_summed(op, reduced)]
+        case _:
+            layers = [Activation("square"), *_summed(op, reduced), Activation("sqrt")]
+    if not op.attribute("keepdims", 1):
+        layers.append(Reshape(reshape_to(op)))
+    return layers
+
+
+def _reduced_axes(op: Operation) -> set[int] | None:
+    """Axes of the sample; None for none."""
     rank = len(op.sample_shape)
     axes = op.axes(rank + 1)
     if not axes:
         if op.attribute("noop_with_empty_axes", 0):
-            return []
+            return None
         axes = tuple(range(rank + 1))
     if 0 in axes:
         raise UnsupportedError("it reduces over the batch axis; name the axes of the sample only")
-    reduced = {axis - 1 for axis in axes}
+    return {axis - 1 for axis in axes}
+
+
+def _summed(op: Operation, reduced: set[int]) -> list[Layer]:
+    sizes = fixed(tuple(op.sample_shape[axis] for axis in reduced))
+    if sizes is None:
+        raise UnsupportedError(
+            f"it sums over axes of free size in a sample of shape {op.sample_shape}; fix the input size"
+        )
+    return [*_pooled(op, reduced, AveragePool), _times(math.prod(sizes))]
+
+
+def _pooled(op: Operation, reduced: set[int], pool: type[AveragePool] | type[MaxPool]) -> list[Layer]:
+    """A pool over some axes, between transposes if the first axis of the sample is among them."""
+    rank = len(op.sample_shape)
     kept = [axis for axis in range(rank) if axis not in reduced]
     if not kept:
         raise UnsupportedError("it reduces a whole sample to one number; keep at least one axis")
     order = (kept[0], *(axis for axis in range(rank) if axis != kept[0]))
-    window = _reducing_window(op, order[1:], reduced)
-    layers: list[Layer] = [AveragePool(window) if op.node.op_type == "ReduceMean" else MaxPool(window)]
+    layers: list[Layer] = [pool(_reducing_window(op, order[1:], reduced))]
     if order != tuple(range(rank)):
         inverse = tuple(order.index(axis) for axis in range(rank))
         layers = [Transpose(order), *layers, Transpose(inverse)]
-    if not op.attribute("keepdims", 1):
-        layers.append(Reshape(reshape_to(op)))
     return layers
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import onnx
@@ -11,7 +11,16 @@ import onnx
 from lrpfast.errors import ModelError, UnsupportedError
 from lrpfast.model.graph import Graph, Node
 from lrpfast.model.layers import Activation, Layer
-from lrpfast.model.onnx_import import activations, arithmetic, convolution, linear, pooling, shaping
+from lrpfast.model.onnx_import import (
+    activations,
+    arithmetic,
+    convolution,
+    linear,
+    normalization,
+    pooling,
+    resizing,
+    shaping,
+)
 from lrpfast.model.onnx_import.evaluation import (
     CONTROL_FLOW,
     constant,
@@ -24,10 +33,20 @@ from lrpfast.model.onnx_import.evaluation import (
 )
 from lrpfast.model.onnx_import.registry import IMPORTERS, FreeShape, Join, Operation, Value, describe, fixed
 
-FAMILIES = (activations, arithmetic, convolution, linear, pooling, shaping)  # importing them fills IMPORTERS
+FAMILIES = (
+    activations,
+    arithmetic,
+    convolution,
+    linear,
+    normalization,
+    pooling,
+    resizing,
+    shaping,
+)  # importing them fills IMPORTERS
 
 HEADS = {"LogSoftmax", "Sigmoid", "Softmax"}
 SATURATING = {"sigmoid", "hard_sigmoid", "tanh", "erf", "softsign"}
+AVERAGING = {"GlobalAveragePool", "ReduceMean"}
 SEVERAL_OUTPUTS = {"Split"}
 BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 
@@ -198,7 +217,9 @@ class _Walk:
             elif any(value.is_activation for value in present):
                 outputs = infer(node, inputs, self.opsets)
                 for position in self._explained_outputs(node):
-                    outputs[position] = self._convert(Operation(node, inputs, outputs[position], self.batch, position))
+                    opset = self.opsets.get(domain_of(node), 1)
+                    op = Operation(node, inputs, outputs[position], self.batch, opset, position)
+                    outputs[position] = self._convert(op)
             elif all(value.constant is not None for value in present):
                 outputs = evaluate(node, inputs, self.opsets) or outputs
         except UnsupportedError as error:
@@ -216,36 +237,40 @@ class _Walk:
         self._require_readable(op)
         if any(value.shape is None for value in op.activations):
             return replace(op.output, is_activation=True)  # behind a node that was refused
-        made = IMPORTERS[op.node.op_type](op)
-        join = made if isinstance(made, Join) else Join(tuple((i, ()) for i in range(len(op.activations))), tuple(made))
+        chain = _chain(op, IMPORTERS[op.node.op_type](op))
         if op.output.shape is not None and op.output.shape[:1] != (self.batch,):
             raise UnsupportedError(
                 f"its output {op.output.shape} does not have the batch as its first axis; keep it there"
             )
-        name = self._append(op, join) if join.layers else op.activations[0].name
+        name = self._append(op, chain) if chain else op.activations[0].name
         return replace(
-            op.output, name=name, shape=self._shape(op, join), is_activation=True, saturates=_saturates(op, join)
+            op.output,
+            name=name,
+            shape=self._shape(op, chain),
+            is_activation=True,
+            saturates=_saturates(op, chain),
+            mean_of=op.activations[0].name if op.node.op_type in AVERAGING else "",
         )
 
-    def _shape(self, op: Operation, join: Join) -> FreeShape | None:
+    def _shape(self, op: Operation, chain: list[Join]) -> FreeShape | None:
         """Shape of the output as the layers have it, else as ONNX infers it.
 
         They differ for pools with ceil_mode: ONNX counts a last window that begins in the padding behind the map,
         and runtimes leave it out.
         """
         shapes = [fixed(value.shape[1:]) for value in op.activations if value.shape]
-        if None in shapes:
+        values = [shape for shape in shapes if shape is not None]
+        if len(values) < len(shapes):
             return op.output.shape
-        known = [shape for shape in shapes if shape is not None]
-        samples = []
-        for index, chain in join.branches:
-            shape = known[index]
-            for layer in chain:
-                shape = layer.output_shape(shape)
-            samples.append(shape)
-        for layer in join.layers:
-            samples = [layer.output_shape(*samples)]
-        return (self.batch, *samples[0])
+        for join in chain:
+            ends = []
+            for index, layers in join.branches:
+                shape = values[index]
+                for layer in layers:
+                    shape = layer.output_shape(shape)
+                ends.append(shape)
+            values = [join.layer.output_shape(*ends)]
+        return (self.batch, *values[0])
 
     def _require_readable(self, op: Operation) -> None:
         """Raise UnsupportedError for a node that no importer should see."""
@@ -266,20 +291,22 @@ class _Walk:
             return [0]
         return [position for position, name in enumerate(node.output) if name in self.used]
 
-    def _append(self, op: Operation, join: Join) -> str:
+    def _append(self, op: Operation, chain: list[Join]) -> str:
         """Add the layers of a node, the one that does the work under the node's own name; the name of its output."""
         output, name = op.output.name, op.node.name or op.output.name
-        ends = []
-        for number, (index, chain) in enumerate(join.branches):
-            end = op.activations[index].name
-            for place, layer in enumerate(chain):
-                end = self._add(op, layer, (end,), f"{name}#{number}.{place}", f"{output}#{number}.{place}")
-            ends.append(end)
-        layers, inputs = join.layers, tuple(ends)
-        working = next((index for index, layer in enumerate(layers) if layer.kind != "routing"), len(layers) - 1)
-        for index, layer in enumerate(layers):
-            value = output if index == len(layers) - 1 else f"{output}#{index}"
-            inputs = (self._add(op, layer, inputs, name if index == working else f"{name}#{index}", value),)
+        kinds = [join.layer.kind for join in chain]
+        working = next((index for index, kind in enumerate(kinds) if kind != "routing"), len(chain) - 1)
+        values = [value.name for value in op.activations]
+        for index, join in enumerate(chain):
+            ends = []
+            for number, (place, layers) in enumerate(join.branches):
+                end = values[place]
+                for step, layer in enumerate(layers):
+                    suffix = f"#{index}.{number}.{step}"
+                    end = self._add(op, layer, (end,), name + suffix, output + suffix)
+                ends.append(end)
+            value = output if index == len(chain) - 1 else f"{output}#{index}"
+            values = [self._add(op, join.layer, tuple(ends), name if index == working else f"{name}#{index}", value)]
         return output
 
     def _add(self, op: Operation, layer: Layer, inputs: tuple[str, ...], name: str, output: str) -> str:
@@ -293,9 +320,18 @@ class _Walk:
         return unique
 
 
-def _saturates(op: Operation, join: Join) -> bool:
+def _chain(op: Operation, made: Sequence[Layer | Join]) -> list[Join]:
+    """The layers of a node, each with what it reads."""
+    everything, before = tuple((index, ()) for index in range(len(op.activations))), ((0, ()),)
+    return [
+        step if isinstance(step, Join) else Join(before if index else everything, step)
+        for index, step in enumerate(made)
+    ]
+
+
+def _saturates(op: Operation, chain: list[Join]) -> bool:
     """Whether a function that saturates made the value, up to scale and shift."""
-    deciding = [layer for layer in join.layers if layer.kind not in ("affine", "routing")]
+    deciding = [join.layer for join in chain if join.layer.kind not in ("affine", "routing")]
     if not deciding:
         return all(value.saturates for value in op.activations)
     last = deciding[-1]

@@ -32,6 +32,7 @@ class Value:
     constant: npt.NDArray[Any] | None = None
     is_activation: bool = False
     saturates: bool = False  # made by a function with a floor and a ceiling, such as a sigmoid: how gates are made
+    mean_of: str = ""  # the value that it is a mean of
 
     @property
     def type_proto(self) -> onnx.TypeProto:
@@ -47,6 +48,7 @@ class Operation:
     inputs: tuple[Value | None, ...]
     output: Value
     batch: int
+    opset: int
     position: int = 0  # of the output among the node's
 
     def attribute(self, name: str, default: Any = None) -> Any:
@@ -153,16 +155,17 @@ class Operation:
 
 @dataclass(frozen=True)
 class Join:
-    """Layers for a node of several activations that first takes each of them through layers of its own.
+    """A layer that reads several values, or one several times, each through layers of its own.
 
-    `branches` holds the number of an activation, and its layers; the first of `layers` reads what they all end in.
+    `branches` holds the number of a value, and its layers. Where a node's layers begin, values are the node's
+    activations; further on there is one, number 0, made by what comes before.
     """
 
     branches: tuple[tuple[int, tuple[Layer, ...]], ...]
-    layers: tuple[Layer, ...]
+    layer: Layer
 
 
-Importer: TypeAlias = Callable[[Operation], "Sequence[Layer] | Join"]
+Importer: TypeAlias = Callable[[Operation], Sequence[Layer | Join]]
 
 IMPORTERS: dict[str, Importer] = {}
 
@@ -170,11 +173,10 @@ IMPORTERS: dict[str, Importer] = {}
 def importer(*operators: str) -> Callable[[Importer], Importer]:
     """Register a function as the reader of some operators.
 
-    It returns the layers that the node stands for, in order: the first reads the node's activations, each
-    other the one before it; or a `Join` of branches. No layers means that the node hands on its input. It is asked
-    once for each output that is used. It raises UnsupportedError,
-    with the reason and what to do, for what no layer expresses, and ModelError for what makes no sense; the
-    reader names the node.
+    It returns the layers that the node stands for, in order: the first reads the node's activations, each other
+    what the one before it made. No layers means that the node hands on its input. It is asked once for each output
+    that is used. It raises UnsupportedError, with the reason and what to do, for what no layer expresses, and
+    ModelError for what makes no sense; the reader names the node.
     """
 
     def register(function: Importer) -> Importer:

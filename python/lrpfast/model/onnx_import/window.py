@@ -12,8 +12,11 @@ from lrpfast.model.onnx_import.registry import Operation, fixed
 AUTO: dict[str, Literal["upper", "lower"]] = {"SAME_UPPER": "upper", "SAME_LOWER": "lower"}
 
 
-def read_window(op: Operation, kernel: Shape, ceil: bool = False) -> Window:
-    """The window of a node, its automatic padding resolved where the size of the map is known."""
+def read_window(op: Operation, kernel: Shape, ceil: bool = False, sized: bool = True) -> Window:
+    """The window of a node, its automatic padding resolved where the size of the map is known.
+
+    `sized` says that it slides over the node's input, whose size decides on automatic padding.
+    """
     rank = len(kernel)
     if len(op.sample_shape) != rank + 1:
         raise ModelError(
@@ -25,11 +28,11 @@ def read_window(op: Operation, kernel: Shape, ceil: bool = False) -> Window:
     if min((*kernel, *strides, *dilations)) < 1:
         raise ModelError(f"kernel {kernel}, strides {strides} and dilations {dilations} must be 1 or more")
     auto_pad = op.attribute("auto_pad", "NOTSET")
-    if auto_pad in AUTO:
+    if auto_pad in AUTO and sized:
         window = Window(kernel, strides, dilations, ((0, 0),) * rank, auto_pad=AUTO[auto_pad])
         spatial = fixed(op.sample_shape[1:])
         return _resolved(window, spatial) if spatial else window
-    if auto_pad == "VALID":
+    if auto_pad in ("VALID", *AUTO):
         return Window(kernel, strides, dilations, ((0, 0),) * rank)
     return Window(kernel, strides, dilations, _pads(op, rank), ceil=ceil)
 
