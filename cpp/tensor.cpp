@@ -112,7 +112,11 @@ bool Tensor::overlaps(const Tensor& other) const {
   const auto end = [](const Tensor& t) {
     return t.begin() + (t.samples - 1) * t.sample_stride + t.blocks * t.block_stride;
   };
-  return std::less<>()(begin(), end(other)) && std::less<>()(other.begin(), end(*this));
+  if (!std::less<>()(begin(), end(other)) || !std::less<>()(other.begin(), end(*this))) return false;
+  if (sample_stride != other.sample_stride) return true;
+  // Of one tensor, or of samples as large: channels of the one may lie between those of the other.
+  const std::int64_t apart = ((other.begin() - begin()) % sample_stride + sample_stride) % sample_stride;
+  return apart < blocks * block_stride || apart + other.blocks * other.block_stride > sample_stride;
 }
 
 float* Tensor::begin() const {

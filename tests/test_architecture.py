@@ -16,7 +16,7 @@ import lrpfast
 PACKAGE = Path(lrpfast.__file__).parent
 CORE = Path(__file__).parent.parent / "cpp"
 
-LANGUAGE = {"errors", "model.layers", "rules", "composites"}
+LANGUAGE = {"errors", "model.layers", "model.functions", "rules", "composites"}
 ENGINE = {"engine", "model.graph", *LANGUAGE}
 
 #: what each part may import of the package; the longest name that fits a module counts, "" is the package itself
@@ -24,8 +24,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "model.sampling": set(),
     "model.layers": {"model.sampling"},
+    "model.functions": {"model.layers"},
     "model.graph": {"model.layers", "errors"},
-    "model": {"model", "model.graph", "model.layers", "model.sampling", "errors"},
+    "model": {"model", "model.graph", "model.layers", "model.functions", "model.sampling", "errors"},
     "rules": {"rules", "model.layers", "errors"},
     "composites": {"composites", "rules", "model.layers", "errors"},
     "engine": ENGINE,

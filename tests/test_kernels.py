@@ -394,6 +394,23 @@ def test_a_view_keeps_the_memory_of_the_tensor():
     np.testing.assert_array_equal(view.store(THREADS), values[:, 16:])
 
 
+@pytest.mark.parametrize(("first", "second"), [((0, 32), (32, 16)), ((32, 16), (0, 32)), ((16, 16), (32, 16))])
+def test_a_map_may_run_between_different_channels_of_one_tensor(first: tuple[int, int], second: tuple[int, int]):
+    values, w = numbers(3, 48, 1, 5, 6), numbers(second[1], first[1], 1, seed=1)
+    whole, alone = loaded(values), empty(3, second[1], (1, 5, 6))
+    weights = core.PackedWeights(w, 1, False)
+    convolve(whole.channels_from(*first), whole.channels_from(*second), window(), weights)
+    convolve(loaded(values[:, first[0] : sum(first)]), alone, window(), weights)
+    np.testing.assert_array_equal(whole.channels_from(*second).store(THREADS), alone.store(THREADS))
+
+
+@pytest.mark.parametrize(("first", "second"), [((0, 32), (16, 32)), ((16, 32), (0, 32)), ((16, 16), (0, 48))])
+def test_a_map_between_channels_that_overlap_is_refused(first: tuple[int, int], second: tuple[int, int]):
+    whole, w = empty(3, 48), numbers(second[1], first[1], 1)
+    with pytest.raises(ValueError, match="one tensor"):
+        convolve(whole.channels_from(*first), whole.channels_from(*second), window(), core.PackedWeights(w, 1, False))
+
+
 def test_maps_run_from_and_to_the_places_of_a_concatenation():
     values, w = numbers(2, 40, 1, 5, 6), numbers(16, 24, 9, seed=1)
     source, target = loaded(values, *PAD), empty(2, 48, (1, 5, 6))

@@ -313,35 +313,96 @@ def test_global_lp_pool():
 
 GATES = {
     "a squeeze and excitation": [
-        node("GlobalAveragePool", "x", "m"), node("Conv", "m w", "c"), node("Sigmoid", "c", "g"),
+        node("GlobalAveragePool", "x", "m"), node("Conv", "m w", "e"), node("Sigmoid", "e", "g"),
         node("Mul", "x g", "y"),
     ],
-    "silu written out": [node("Sigmoid", "x", "g"), node("Mul", "g x", "y")],
-    "gelu written out": [
-        node("Div", "x root", "d"), node("Erf", "d", "e"), node("Add", "e one", "p"), node("Mul", "x p", "m"),
-        node("Mul", "m half", "y"),
-    ],
-    "hard swish written out": [
-        node("Add", "x three", "a"), node("Clip", "a zero six", "c"), node("Mul", "x c", "m"),
-        node("Div", "m six", "y"),
-    ],
-    "mish written out": [node("Softplus", "x", "s"), node("Tanh", "s", "t"), node("Mul", "x t", "y")],
     "square": [node("Mul", "x x", "y")],
     "quotient": [node("Exp", "x", "e"), node("Div", "x e", "y")],
+    "a swish of another steepness": [node("Mul", "x half", "h"), node("Sigmoid", "h", "g"), node("Mul", "g x", "y")],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", GATES)
 def test_products_of_a_signal_and_a_gate(case):
-    constants = {
-        "w": weights(3, 3, 1, 1), "root": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(0.5),
-        "three": np.float32(3), "zero": np.float32(0), "six": np.float32(6),
-    }  # fmt: skip
-    used = {name for entry in GATES[case] for name in entry.input}
-    given = {name: array for name, array in constants.items() if name in used}
-    loaded = agrees(make_model(GATES[case], ["N", 3, 5, 4], given), (2, 3, 5, 4))
+    loaded = agrees(make_model(GATES[case], ["N", 3, 5, 4], used_constants(GATES[case])), (2, 3, 5, 4))
     (gate,) = [entry for entry in loaded.graph.nodes if isinstance(entry.layer, Gate)]
     assert gate.inputs[0] == "x"
+
+
+def used_constants(nodes):
+    constants = {
+        "w": weights(3, 3, 1, 1), "root": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(0.5),
+        "three": np.float32(3), "zero": np.float32(0), "six": np.float32(6), "c": np.float32(0.044715),
+        "r": np.float32((2 / np.pi) ** 0.5), "sixth": np.float32(1 / 6),
+    }  # fmt: skip
+    used = {name for entry in nodes for name in entry.input}
+    return {name: array for name, array in constants.items() if name in used}
+
+
+WRITTEN_OUT = {
+    "silu": ("silu", [node("Sigmoid", "x", "g"), node("Mul", "g x", "y")]),
+    "gelu": (
+        "gelu",
+        [
+            node("Div", "x root", "d"), node("Erf", "d", "e"), node("Add", "e one", "p"), node("Mul", "x p", "m"),
+            node("Mul", "m half", "y"),
+        ],
+    ),
+    "gelu, halved first": (
+        "gelu",
+        [
+            node("Mul", "half x", "h"), node("Div", "x root", "d"), node("Erf", "d", "e"), node("Add", "one e", "p"),
+            node("Mul", "h p", "y"),
+        ],
+    ),
+    "gelu by a hyperbolic tangent": (
+        "gelu_tanh",
+        [
+            node("Pow", "x three", "q"), node("Mul", "q c", "u"), node("Add", "x u", "i"), node("Mul", "r i", "v"),
+            node("Tanh", "v", "t"), node("Add", "t one", "p"), node("Mul", "x p", "m"), node("Mul", "m half", "y"),
+        ],
+    ),
+    "gelu by products": (
+        "gelu_tanh",
+        [
+            node("Mul", "x x", "s"), node("Mul", "s x", "q"), node("Mul", "q c", "u"), node("Add", "u x", "i"),
+            node("Mul", "r i", "v"), node("Tanh", "v", "t"), node("Add", "t one", "p"), node("Mul", "p half", "o"),
+            node("Mul", "x o", "y"),
+        ],
+    ),
+    "hard swish": (
+        "hard_swish",
+        [
+            node("Add", "x three", "a"), node("Clip", "a zero six", "c6"), node("Mul", "x c6", "m"),
+            node("Div", "m six", "y"),
+        ],
+    ),
+    "hard swish, scaled first": (
+        "hard_swish",
+        [
+            node("Add", "x three", "a"), node("Clip", "a zero six", "c6"), node("Mul", "c6 sixth", "m"),
+            node("Mul", "m x", "y"),
+        ],
+    ),
+    "hard swish of a hard sigmoid": (
+        "hard_swish", [node("HardSigmoid", "x", "h", alpha=1 / 6), node("Mul", "x h", "y")],
+    ),
+    "mish": ("mish", [node("Softplus", "x", "s"), node("Tanh", "s", "t"), node("Mul", "x t", "y")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRITTEN_OUT)
+def test_activations_that_are_written_out_become_one_layer(case):
+    function, nodes = WRITTEN_OUT[case]
+    loaded = agrees(make_model(nodes, ["N", 3, 5, 4], used_constants(nodes)), (2, 3, 5, 4))
+    (entry,) = loaded.graph.nodes
+    assert entry.layer.function == function
+
+
+def test_a_factor_of_an_activation_stays():
+    nodes = [node("Sigmoid", "x", "g"), node("Mul", "g x", "m"), node("Mul", "m three", "y")]
+    loaded = agrees(make_model(nodes, ["N", 3, 4], used_constants(nodes)), (2, 3, 4))
+    assert [entry.layer.kind for entry in loaded.graph.nodes] == ["activation", "affine"]
 
 
 JOINS = {

@@ -26,6 +26,7 @@ from lrpfast.engine.reference.maps import (
     windows,
 )
 from lrpfast.engine.routing import moved, moved_back, padded
+from lrpfast.model.functions import value
 from lrpfast.model.layers import (
     Activation,
     Affine,
@@ -116,7 +117,7 @@ def forward(layer: Layer, inputs: list[Array]) -> Array:
             total: Array = np.sum(inputs, axis=0, dtype=a.dtype)
             return total
         case Activation():
-            return activations.value(layer, a)
+            return value(layer, a)
         case MaxPool():
             return max_pool(layer, a)[0]
         case Gate(operation=operation):

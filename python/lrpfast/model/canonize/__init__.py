@@ -8,11 +8,12 @@ from lrpfast.model.canonize.affine import fold_affines
 from lrpfast.model.canonize.layout import simplify_layout, sink_transposes
 from lrpfast.model.canonize.padding import merge_pads
 from lrpfast.model.canonize.precision import rounded
+from lrpfast.model.canonize.written_out import join_written_out
 from lrpfast.model.graph import Graph
 
 __all__ = ["canonize"]
 
-PASSES = (simplify_layout, sink_transposes, merge_pads, fold_affines)
+PASSES = (join_written_out, simplify_layout, sink_transposes, merge_pads, fold_affines)
 
 
 def canonize(graph: Graph) -> Graph:

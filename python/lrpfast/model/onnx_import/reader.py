@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -335,4 +336,8 @@ def _saturates(op: Operation, chain: list[Join]) -> bool:
     if not deciding:
         return all(value.saturates for value in op.activations)
     last = deciding[-1]
-    return isinstance(last, Activation) and last.function in SATURATING
+    if not isinstance(last, Activation):
+        return False
+    return last.function in SATURATING or (
+        last.function == "clip" and math.isfinite(last.low) and math.isfinite(last.high)
+    )
