@@ -198,8 +198,32 @@ def test_an_old_operator_set_is_refused():
 def test_several_inputs_are_named():
     proto = make_model([node("Add", "x z", "y")], ["N", 3])
     proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 3]))
-    with pytest.raises(ModelError, match="'x', 'z'"):
+    with pytest.raises(ModelError, match=r"'x', 'z'.*fixed={'z': array}"):
         load(proto)
+
+
+def test_other_inputs_may_be_held_fixed():
+    proto = make_model([node("Mul", "x z", "y")], ["N", 3])
+    proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 3]))
+    x, z = np.array([[1, 2, 3], [4, 5, 6]]), np.array([[2, 0, -1]])
+    loaded = load(proto, fixed={"z": z})
+    assert (loaded.input_name, loaded.input_shape) == ("x", (None, 3))
+    np.testing.assert_array_equal(forward(loaded.graph, x), x * z)
+    assert load(proto, fixed={"x": z}).input_name == "z"
+
+
+@pytest.mark.parametrize(("fixed", "message"), [({"w": [[1.0]]}, "no input 'w'"), ({"z": [1, 2, 3]}, "batch axis")])
+def test_inputs_that_cannot_be_held_are_named(fixed, message):
+    proto = make_model([node("Mul", "x z", "y")], ["N", 3])
+    proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 3]))
+    with pytest.raises(ModelError, match=message):
+        load(proto, fixed=fixed)
+
+
+def test_an_output_of_class_names_is_no_choice():
+    proto = make_model([node("Relu", "x", "y"), node("ArgMax", "x", "k", axis=1)], ["N", 3], outputs="y")
+    proto.graph.output.append(helper.make_tensor_value_info("k", TensorProto.INT64, None))
+    assert load(proto).output_name == "y"
 
 
 def test_an_output_that_depends_on_no_input_is_refused():
@@ -248,7 +272,6 @@ REFUSED = {
     "padded batch": ([node("Pad", "x p", "y")], {"p": np.array([1, 0, 0, 0, 0, 0, 0, 0])}, "pads the batch"),
     "squeeze without axes": ([node("Squeeze", "x", "y")], {}, "name the other axes"),
     "unsqueeze before the batch": ([node("Unsqueeze", "x a", "y")], {"a": np.array([0])}, "in front"),
-    "reflecting pad": ([node("Pad", "x p", "y", mode="reflect")], {"p": np.ones(8, np.int64)}, "reflect"),
     "constant on the left": ([node("MatMul", "w x", "y")], {"w": ONES["w"]}, "left operand"),
     "product of activations": ([node("MatMul", "x x", "y")], {}, "two activations"),
     "enlarging constant": ([node("ReduceMean", "x", "m", axes=[2, 3]), node("Mul", "m c", "y")],

@@ -439,6 +439,10 @@ MOVING = {
     "depth to space, columns first": [
         node("Concat", "x x x x", "c", axis=1), node("DepthToSpace", "c", "y", blocksize=2, mode="CRD"),
     ],
+    "reflected border": [node("Pad", "x pads", "y", mode="reflect")],
+    "border of the edge": [node("Pad", "x pads", "y", mode="edge")],
+    "border from the other end": [node("Pad", "x pads", "y", mode="wrap")],
+    "slice of everything": [node("Slice", "x zero most zero", "s"), node("Relu", "s", "y")],
     "space to depth": [node("Slice", "x zero four two", "s"), node("SpaceToDepth", "s", "y", blocksize=2)],
 }  # fmt: skip
 
@@ -449,10 +453,31 @@ def test_moving(case):
         "starts": ints(-1, 0), "ends": ints(-6, 4), "axes": ints(2, 3), "steps": ints(-2, 3), "sizes": ints(2, 3),
         "places": ints(4, 0, 0, -1), "place": np.array(1), "table": np.array([[0, 3], [2, 2]]),
         "target": ints(1, 3, 6, 2), "repeats": ints(1, 2, 1, 3), "zero": ints(0), "four": ints(4), "two": ints(2),
+        "pads": ints(0, 0, 2, 1, 0, 0, -1, 3),
+        "most": ints(2**31 - 1),
     }  # fmt: skip
     used = {name for entry in MOVING[case] for name in entry.input}
     given = {name: array for name, array in constants.items() if name in used}
-    agrees(make_model(MOVING[case], ["N", 3, 5, 4], given), (2, 3, 5, 4))
+    opset = 19 if "other end" in case else 17
+    agrees(make_model(MOVING[case], ["N", 3, 5, 4], given, opset=opset), (2, 3, 5, 4))
+
+
+WITH_CONSTANTS = {
+    "around": [node("Concat", "k x k", "y", axis=1)],
+    "among several": [node("Relu", "x", "r"), node("Concat", "k x k k r k", "y", axis=1)],
+    "along another axis": [node("Concat", "x row", "y", axis=2)],
+}
+
+
+@pytest.mark.parametrize("case", WITH_CONSTANTS)
+def test_constants_stand_beside_every_sample(case):
+    nodes, given = WITH_CONSTANTS[case], {"k": weights(1, 2, 5, 4), "row": weights(1, 3, 1, 4)}
+    used = {name for entry in nodes for name in entry.input}
+    model = make_model(nodes, ["N", 3, 5, 4], {name: array for name, array in given.items() if name in used})
+    x = np.random.default_rng(3).normal(size=(2, 3, 5, 4)).astype(np.float32)
+    # A runtime joins the constants, which are one sample, with a batch of one.
+    expected = np.concatenate([run(model, sample[np.newaxis]) for sample in x])
+    assert relative_difference(forward(load(model).graph, x), expected) < 1e-6
 
 
 def test_a_sigmoid_in_the_middle_is_a_layer():

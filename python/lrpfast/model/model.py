@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy.typing as npt
 import onnx
 
 from lrpfast.errors import InputError
@@ -68,18 +69,41 @@ class Model:
         return "\n".join([title, *lines, f"{len(self.graph.nodes)} layers, {count:,} parameters"])
 
 
-def load(source: str | os.PathLike[str] | bytes | onnx.ModelProto, output: str | None = None) -> Model:
+def load(
+    source: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    output: str | None = None,
+    *,
+    fixed: Mapping[str, npt.ArrayLike] | None = None,
+) -> Model:
     """Read a model from a path, from the bytes of a file, or from an `onnx.ModelProto`.
 
-    `output` chooses one of several outputs. Raises `ModelError` for what is no readable model, and
-    `UnsupportedError`, which lists all nodes concerned, for one that lrpfast cannot explain.
+    Parameters
+    ----------
+    source : path, bytes or onnx.ModelProto
+        Operator set 7 or later.
+    output : str, optional
+        The output that is explained. None takes the only one that may hold scores.
+    fixed : mapping of str to array_like, optional
+        Values for all inputs but the one that is explained, each with a batch axis of size 1; the model becomes one
+        of a single input.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        What is given is no readable model, or has several inputs or outputs to choose from.
+    UnsupportedError
+        The model is valid, but lrpfast cannot explain it; the message lists all nodes concerned.
     """
     # What reads files takes as long to import as the rest of the package.
     from lrpfast.model.canonize import canonize
     from lrpfast.model.onnx_import import model_proto, read
 
     proto, name = model_proto(source)
-    reading = read(proto, output)
+    reading = read(proto, output, fixed)
     return Model(
         graph=canonize(reading.graph),
         name=name,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from lrpfast.errors import ModelError, UnsupportedError
-from lrpfast.model.layers import Array, Convolution, Layer, Shape, TransposedConvolution
+from lrpfast.model.layers import Activation, Array, Convolution, Layer, Shape, TransposedConvolution
+from lrpfast.model.onnx_import.activations import bounded
 from lrpfast.model.onnx_import.registry import FreeShape, Operation, importer
 from lrpfast.model.onnx_import.window import AUTO, read_window
 
@@ -13,16 +17,44 @@ from lrpfast.model.onnx_import.window import AUTO, read_window
 @importer("Conv")
 def conv(op: Operation) -> list[Layer]:
     """One to three spatial axes, constant weights."""
-    weight, groups = _weight(op)
-    layer = Convolution(weight, op.weights(2), read_window(op, weight.shape[2:]), groups)
+    return [convolution(op, op.required(1), op.weights(2))]
+
+
+@importer("com.microsoft.FusedConv")
+def fused_conv(op: Operation) -> list[Layer]:
+    """A convolution and the activation behind it, as runtimes write optimised models."""
+    if op.input(3) is not None:
+        raise UnsupportedError("it adds another activation; save the model before it is optimised")
+    name, parameters = op.attribute("activation", ""), op.attribute("activation_params", ())
+    function = FUSED.get(name)
+    if function is None:
+        raise UnsupportedError(f"it ends in '{name}'; save the model before it is optimised")
+    return [convolution(op, op.required(1), op.weights(2)), function(*parameters)]
+
+
+FUSED: dict[str, Callable[..., Activation]] = {
+    "Relu": lambda: Activation("relu"),
+    "Sigmoid": lambda: Activation("sigmoid"),
+    "Tanh": lambda: Activation("tanh"),
+    "LeakyRelu": lambda slope: Activation("leaky_relu", slope=np.asarray(slope, np.float32)),
+    "Clip": bounded,
+    "HardSigmoid": lambda alpha, beta: Activation("hard_sigmoid", alpha=alpha, beta=beta),
+}
+
+
+def convolution(op: Operation, weight: Array, bias: Array | None) -> Convolution:
+    """The layer of a node with these weights."""
+    groups = _groups(op, weight)
+    layer = Convolution(weight, bias, read_window(op, weight.shape[2:]), groups)
     _require_fitting(op, layer, inputs=weight.shape[1] * groups)
-    return [layer]
+    return layer
 
 
 @importer("ConvTranspose")
 def conv_transpose(op: Operation) -> list[Layer]:
     """The adjoint of a convolution; the size of its output given by padding, or the other way round."""
-    weight, groups = _weight(op)
+    weight = op.required(1)
+    groups = _groups(op, weight)
     window = read_window(op, weight.shape[2:], sized=False)
     rank = len(window.kernel)
     extra: Shape = op.attribute("output_padding", (0,) * rank)
@@ -35,8 +67,7 @@ def conv_transpose(op: Operation) -> list[Layer]:
     return [layer if asked is None else _cropped(layer, op.sample_shape[1:], asked, op.attribute("auto_pad", "NOTSET"))]
 
 
-def _weight(op: Operation) -> tuple[Array, int]:
-    weight, groups = op.required(1), op.attribute("group", 1)
+def _groups(op: Operation, weight: Array) -> int:
     kernel = weight.shape[2:]
     if not 1 <= len(kernel) <= 3:
         raise UnsupportedError(f"it has {len(kernel)} spatial axes; lrpfast takes 1, 2 or 3")
@@ -44,7 +75,8 @@ def _weight(op: Operation) -> tuple[Array, int]:
         raise ModelError(
             f"'kernel_shape' is {op.attribute('kernel_shape')}, but the weights have the shape {weight.shape}"
         )
-    return weight, groups
+    groups: int = op.attribute("group", 1)
+    return groups
 
 
 def _require_fitting(op: Operation, layer: Convolution | TransposedConvolution, inputs: int) -> None:

@@ -126,7 +126,7 @@ def evaluate(node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opset
         return None
     if not _is_small_enough(node, infer(node, inputs, opsets)):
         return None
-    results = _run(node, arrays, opsets)
+    results = [_dequantized(node, arrays)] if node.op_type == "DequantizeLinear" else _run(node, arrays, opsets)
     if results is None:
         return None
     if free and node.op_type in ELEMENTWISE:
@@ -161,6 +161,28 @@ def _is_small_enough(node: onnx.NodeProto, outputs: Sequence[Value]) -> bool:
                 f"none above {LARGEST / 2**30:.0f} GiB"
             )
     return True
+
+
+def dequantized(values: Constant, scale: Constant, zero: Constant | None, axis: int) -> npt.NDArray[np.float32]:
+    """``scale (values - zero)``, one scale for all or one for each place along an axis."""
+    shape = [1] * values.ndim
+    if scale.size > 1:
+        shape[axis] = scale.size
+    middle = 0 if zero is None else zero.astype(np.int64).reshape(shape if zero.size > 1 else ())
+    return (
+        (values.astype(np.int64) - middle) * scale.astype(np.float64).reshape(shape if scale.size > 1 else ())
+    ).astype(np.float32)
+
+
+def _dequantized(node: onnx.NodeProto, arrays: Sequence[Constant | None]) -> Constant:
+    """ONNX's reference implementation knows the operator of newer operator sets only."""
+    settings = {attribute.name: attribute.i for attribute in node.attribute}
+    values, scale = arrays[:2]
+    assert values is not None
+    assert scale is not None
+    if settings.get("block_size", 0):
+        raise UnsupportedError("it dequantises in blocks; export it with a scale for each channel, or for all")
+    return dequantized(values, scale, arrays[2] if len(arrays) > 2 else None, settings.get("axis", 1))
 
 
 def _run(node: onnx.NodeProto, arrays: Sequence[Constant | None], opsets: Opsets) -> list[Constant] | None:

@@ -48,7 +48,11 @@ def matmul(op: Operation) -> list[Layer]:
         raise UnsupportedError("it multiplies two activations; lrpfast explains products with constant matrices only")
     if op.is_constant(0):
         raise UnsupportedError("its left operand is a constant; put the activation on the left")
-    matrix = op.required(1)
+    return product(op, op.required(1))
+
+
+def product(op: Operation, matrix: Array) -> list[Layer]:
+    """A sample times a matrix."""
     rank = len(op.sample_shape)
     if matrix.ndim < 2 or max(matrix.shape[:-2], default=1) > 1:
         raise UnsupportedError(f"its constant has the shape {matrix.shape}; one matrix (in, out) is needed")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 
 from lrpfast.errors import ModelError, UnsupportedError
@@ -19,6 +21,7 @@ from lrpfast.model.onnx_import import (
     linear,
     normalization,
     pooling,
+    quantization,
     resizing,
     shaping,
 )
@@ -32,7 +35,17 @@ from lrpfast.model.onnx_import.evaluation import (
     shape_of,
     weight_array,
 )
-from lrpfast.model.onnx_import.registry import IMPORTERS, FreeShape, Join, Operation, Value, describe, fixed
+from lrpfast.model.onnx_import.registry import (
+    IMPORTERS,
+    FreeShape,
+    Join,
+    Operation,
+    Value,
+    describe,
+    fixed,
+    full_name,
+)
+from lrpfast.model.onnx_import.shaping import FLOATS
 
 FAMILIES = (
     activations,
@@ -41,6 +54,7 @@ FAMILIES = (
     linear,
     normalization,
     pooling,
+    quantization,
     resizing,
     shaping,
 )  # importing them fills IMPORTERS
@@ -49,7 +63,7 @@ HEADS = {"LogSoftmax", "Sigmoid", "Softmax"}
 SATURATING = {"sigmoid", "hard_sigmoid", "tanh", "erf", "softsign"}
 AVERAGING = {"GlobalAveragePool", "ReduceMean"}
 SEVERAL_OUTPUTS = {"Split"}
-BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
+BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 
 
 @dataclass(frozen=True)
@@ -64,22 +78,25 @@ class Reading:
     dropped_head: str | None
 
 
-def read(model: onnx.ModelProto, output: str | None = None) -> Reading:
+def read(
+    model: onnx.ModelProto, output: str | None = None, fixed_inputs: Mapping[str, npt.ArrayLike] | None = None
+) -> Reading:
     """The part of a model that computes one output, a final Softmax or Sigmoid left out."""
     graph = model.graph
     chosen = _chosen_output(graph, output)
     producers = {name: node for node in graph.node for name in node.output}
-    head, value = _without_head(producers, chosen)
-    needed = _leading_to(value, graph.node)
-    source = _chosen_input(graph, needed, value)
+    head, skipped = _head(producers, chosen)
+    needed = _leading_to(chosen, graph.node)
+    held = _held(graph, fixed_inputs or {})
+    source = _chosen_input(graph, needed, chosen, held)
     declared = from_type(source.name, source.type)
     if not declared.shape:
         raise ModelError(
             f"The input '{source.name}' is declared without a shape or without a batch axis; add one, batch "
             f"first, for example with onnx.tools.update_model_dims."
         )
-    walk = _Walk(model, declared, needed)
-    result = walk.result(value)
+    walk = _Walk(model, declared, needed, skipped, values=held)
+    result = walk.result(chosen)
     assert result.shape is not None
     reading = Graph(
         input=source.name,
@@ -101,25 +118,33 @@ def _chosen_output(graph: onnx.GraphProto, output: str | None) -> str:
     names: list[str] = [value.name for value in graph.output]
     listing = ", ".join(f"'{name}'" for name in names)
     if output is None:
-        if len(names) != 1:
+        scores: list[str] = [value.name for value in graph.output if _may_be_scores(value)]
+        if len(scores) != 1:
             raise ModelError(f"The model has {len(names)} outputs ({listing}); choose one with output=NAME.")
-        return names[0]
+        return scores[0]
     if output not in names:
         raise ModelError(f"The model has no output '{output}'; it has {listing}.")
     return output
 
 
-def _without_head(producers: dict[str, onnx.NodeProto], output: str) -> tuple[str | None, str]:
-    """Operator of a final Softmax or Sigmoid and the value in front of it, else None and the output itself."""
-    value = output
+def _may_be_scores(value: onnx.ValueInfoProto) -> bool:
+    """Whether the values are numbers, or not said to be anything else, such as the name of a class."""
+    return value.type.tensor_type.elem_type in {onnx.TensorProto.UNDEFINED, *FLOATS}
+
+
+def _head(producers: dict[str, onnx.NodeProto], output: str) -> tuple[str | None, set[str]]:
+    """Operator of a final Softmax or Sigmoid, and the values that are taken as their inputs to leave it out."""
+    value, skipped = output, set[str]()
     while value in producers:
         node = producers[value]
         if node.op_type in HEADS:
-            return node.op_type, node.input[0]
-        if node.op_type not in BEHIND_HEAD:
+            return node.op_type, {value, *skipped}
+        if node.op_type == "ZipMap":  # names for classes
+            skipped.add(value)
+        elif node.op_type not in BEHIND_HEAD:
             break
         value = node.input[0]
-    return None, output
+    return None, skipped
 
 
 def _leading_to(value: str, nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
@@ -142,11 +167,39 @@ def _reaching(value: str, nodes: Iterable[Node]) -> tuple[Node, ...]:
     return tuple(reversed(found))
 
 
-def _chosen_input(graph: onnx.GraphProto, needed: list[onnx.NodeProto], value: str) -> onnx.ValueInfoProto:
-    """The one input that is no initializer and that the output depends on."""
+def _held(graph: onnx.GraphProto, given: Mapping[str, npt.ArrayLike]) -> dict[str, Value]:
+    """Inputs that are held at a value, as constants."""
+    declared = {entry.name: from_type(entry.name, entry.type) for entry in graph.input}
+    held = {}
+    for name, elements in given.items():
+        if name not in declared:
+            listing = ", ".join(f"'{known}'" for known in declared)
+            raise ModelError(f"The model has no input '{name}' to be held fixed; it has {listing}.")
+        shape, dtype = declared[name].shape, declared[name].dtype
+        array = np.asarray(elements, onnx.helper.tensor_dtype_to_np_dtype(dtype) if dtype else None)
+        if shape is not None and not _fits(array.shape, shape):
+            raise ModelError(
+                f"The input '{name}' is held at a value of shape {array.shape}, where one of shape {shape} is needed; "
+                f"give it with the batch axis, of size 1."
+            )
+        held[name] = constant(name, array)
+    return held
+
+
+def _fits(shape: Sequence[int], declared: FreeShape) -> bool:
+    """Whether a value for one sample has the declared shape."""
+    known = (1, *declared[1:]) if declared else declared
+    return len(shape) == len(known) and all(size in (None, have) for have, size in zip(shape, known, strict=True))
+
+
+def _chosen_input(
+    graph: onnx.GraphProto, needed: list[onnx.NodeProto], value: str, held: Mapping[str, Value]
+) -> onnx.ValueInfoProto:
+    """The one input that is no initializer, is not held fixed, and that the output depends on."""
     weights = {tensor.name for tensor in graph.initializer} | {
         tensor.values.name for tensor in graph.sparse_initializer
     }
+    weights |= held.keys()
     read = {name for node in needed for name in node.input} | {value}
     inputs: list[onnx.ValueInfoProto] = [
         entry for entry in graph.input if entry.name not in weights and entry.name in read
@@ -157,8 +210,8 @@ def _chosen_input(graph: onnx.GraphProto, needed: list[onnx.NodeProto], value: s
         raise ModelError(f"The output '{value}' depends on no input of the model, so there is nothing to explain.")
     listing = ", ".join(f"'{entry.name}'" for entry in inputs)
     raise ModelError(
-        f"The output '{value}' depends on {len(inputs)} inputs ({listing}), and lrpfast explains models with "
-        f"one; make the others constant before the export."
+        f"The output '{value}' depends on {len(inputs)} inputs ({listing}), and lrpfast explains one of them at a "
+        f"time; hold the others at a value: load(..., fixed={{'{inputs[-1].name}': array}})."
     )
 
 
@@ -169,6 +222,7 @@ class _Walk:
     model: onnx.ModelProto
     source: Value
     needed: list[onnx.NodeProto]
+    skipped: set[str]  # values that are taken as the inputs of the nodes that make them
     values: dict[str, Value] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -212,7 +266,9 @@ class _Walk:
         try:
             if node.op_type in CONTROL_FLOW:
                 raise UnsupportedError("its course depends on the data; export a model without control flow")
-            if node.op_type == "Shape" and present[0].constant is None:
+            if self.skipped.intersection(node.output):
+                outputs = [present[0]]
+            elif node.op_type == "Shape" and present[0].constant is None:
                 sizes = shape_of(node, present[0])
                 outputs = outputs if sizes is None else [constant(node.output[0], sizes)]
             elif any(value.is_activation for value in present):
@@ -238,7 +294,7 @@ class _Walk:
         self._require_readable(op)
         if any(value.shape is None for value in op.activations):
             return replace(op.output, is_activation=True)  # behind a node that was refused
-        chain = _chain(op, IMPORTERS[op.node.op_type](op))
+        chain = _chain(op, IMPORTERS[full_name(op.node)](op))
         if op.output.shape is not None and op.output.shape[:1] != (self.batch,):
             raise UnsupportedError(
                 f"its output {op.output.shape} does not have the batch as its first axis; keep it there"
@@ -247,6 +303,7 @@ class _Walk:
         return replace(
             op.output,
             name=name,
+            dtype=op.output.dtype or op.activations[0].dtype,
             shape=self._shape(op, chain),
             is_activation=True,
             saturates=_saturates(op, chain),
@@ -275,7 +332,7 @@ class _Walk:
 
     def _require_readable(self, op: Operation) -> None:
         """Raise UnsupportedError for a node that no importer should see."""
-        if domain_of(op.node) or op.node.op_type not in IMPORTERS:
+        if full_name(op.node) not in IMPORTERS:
             raise UnsupportedError("lrpfast has no layer for this operator")
         extra = sorted(self.used.intersection(op.node.output[1:]))
         if extra and op.node.op_type not in SEVERAL_OUTPUTS:

@@ -171,7 +171,7 @@ IMPORTERS: dict[str, Importer] = {}
 
 
 def importer(*operators: str) -> Callable[[Importer], Importer]:
-    """Register a function as the reader of some operators.
+    """Register a function as the reader of some operators, those of domains other than ONNX's own with the domain.
 
     It returns the layers that the node stands for, in order: the first reads the node's activations, each other
     what the one before it made. No layers means that the node hands on its input. It is asked once for each output
@@ -185,6 +185,11 @@ def importer(*operators: str) -> Callable[[Importer], Importer]:
         return function
 
     return register
+
+
+def full_name(node: onnx.NodeProto) -> str:
+    """The operator as importers are registered for it."""
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 
 def describe(node: onnx.NodeProto, inputs: Sequence[Value | None]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import numpy as np
 import onnx
 
 from lrpfast.errors import ModelError, UnsupportedError
-from lrpfast.model.layers import Concat, Gather, Layer, Moves, Pad, Pads, Reshape, Shape, Transpose
-from lrpfast.model.onnx_import.registry import FreeShape, Operation, fixed, importer
+from lrpfast.model.layers import Affine, Array, Concat, Gather, Layer, Moves, Pad, Pads, Reshape, Shape, Transpose
+from lrpfast.model.onnx_import.registry import FreeShape, Join, Operation, Value, fixed, importer
 
 FLOATS = {
     onnx.TensorProto.FLOAT,
@@ -14,6 +17,9 @@ FLOATS = {
     onnx.TensorProto.FLOAT16,
     onnx.TensorProto.BFLOAT16,
 }
+
+
+EVERYTHING = 2**31 - 1  # the end of a slice that files write for "all"
 
 
 def reshape_to(op: Operation) -> Shape:
@@ -79,23 +85,48 @@ def transpose(op: Operation) -> list[Layer]:
 
 
 @importer("Concat")
-def concat(op: Operation) -> list[Layer]:
-    """Branches side by side."""
+def concat(op: Operation) -> list[Layer | Join]:
+    """Branches side by side, constants among them."""
     rank = len(op.sample_shape) + 1
-    axis = op.axis(op.attribute("axis"), rank)
-    if axis == 0:
+    axis = op.axis(op.attribute("axis"), rank) - 1
+    if axis < 0:
         raise UnsupportedError("it joins along the batch axis; join along an axis of the sample")
-    if len(op.activations) < len(op.inputs):
-        raise UnsupportedError("it joins activations with a constant; use a Pad or leave the constant out")
-    return [Concat(axis - 1)] if len(op.inputs) > 1 else []
+    sides: list[list[Array]] = [[]]  # constants in front of each activation, and behind the last
+    for index in range(len(op.inputs)):
+        if not op.is_constant(index):
+            sides.append([])
+            continue
+        constant = op.required(index)
+        if constant.shape[:1] != (1,) or constant.ndim != rank:
+            raise UnsupportedError(f"it joins a constant of shape {constant.shape}, which is not one sample")
+        sides[-1].append(constant[0])
+    last = len(op.activations) - 1
+    branches = tuple(
+        (number, _between(value, axis, sides[number], sides[-1] if number == last else []))
+        for number, value in enumerate(op.activations)
+    )
+    return [Join(branches, Concat(axis))] if len(branches) > 1 else list(branches[0][1])
+
+
+def _between(value: Value, axis: int, before: list[Array], after: list[Array]) -> tuple[Layer, ...]:
+    """What puts an activation between constants: room for them, and their elements."""
+    if not before and not after:
+        return ()
+    size, (first, *_) = (value.shape or ())[axis + 1], (*before, *after)
+    if size is None:
+        raise UnsupportedError("it joins a constant with an activation of free size; fix the input size")
+    middle = np.zeros((*first.shape[:axis], size, *first.shape[axis + 1 :]), first.dtype)
+    room = [(0, 0)] * first.ndim
+    room[axis] = (sum(array.shape[axis] for array in before), sum(array.shape[axis] for array in after))
+    return Pad(tuple(room)), Affine(np.ones((), np.float32), np.concatenate([*before, middle, *after], axis))
 
 
 @importer("Pad")
 def pad(op: Operation) -> list[Layer]:
-    """Constant border; negative amounts crop."""
+    """A border of a constant, or of elements repeated; negative amounts crop."""
     mode = op.attribute("mode", "constant")
-    if mode != "constant":
-        raise UnsupportedError(f"it pads in mode '{mode}'; lrpfast takes constant padding only")
+    if mode not in ("constant", *NUMPY_MODES):
+        raise UnsupportedError(f"it pads in mode '{mode}'; lrpfast takes constant, {', '.join(NUMPY_MODES)}")
     rank = len(op.sample_shape) + 1
     amounts = op.setting("pads", 1)
     axes = op.setting("axes", 3) or tuple(range(rank))
@@ -106,8 +137,29 @@ def pad(op: Operation) -> list[Layer]:
         pads[op.axis(axis, rank)] = (amounts[position], amounts[len(axes) + position])
     if pads[0] != (0, 0):
         raise UnsupportedError("it pads the batch axis; pad axes of the sample only")
+    if mode != "constant":
+        return _repeating_border(op, tuple(pads[1:]), mode)
     value = op.setting("value", 2, 0.0)
     return _padding(tuple(pads[1:]), float(value[0] if isinstance(value, tuple) else value))
+
+
+#: what NumPy calls the modes of padding that repeat elements of the sample
+NUMPY_MODES: dict[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+
+
+def _repeating_border(op: Operation, pads: Pads, mode: str) -> list[Layer]:
+    """Elements of the sample around it, negative amounts cropped."""
+    layers: list[Layer] = []
+    for axis, (before, after) in enumerate(pads):
+        if (before, after) == (0, 0):
+            continue
+        size = op.sample_shape[axis]
+        if size is None:
+            raise UnsupportedError("it repeats elements along an axis of free size; fix the input size")
+        kept = np.arange(size)[max(-before, 0) : size - max(-after, 0)]
+        places = np.pad(kept, (max(before, 0), max(after, 0)), NUMPY_MODES[mode])
+        layers.append(Gather(axis, tuple(places.tolist())))
+    return layers
 
 
 @importer("Slice")
@@ -121,6 +173,8 @@ def slice_(op: Operation) -> list[Layer]:
     picked: list[Layer] = []
     for start, end, step, axis in zip(starts, ends, steps, axes, strict=True):
         place = op.axis(axis, rank)
+        if place == 0 and start == 0 and step == 1 and end >= EVERYTHING:
+            continue
         size = None if place == 0 else op.sample_shape[place - 1]
         if size is None:
             raise UnsupportedError(

@@ -1,0 +1,97 @@
+"""Quantised operators: close to what onnxruntime computes, whose values are rounded as well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from lrpfast.errors import UnsupportedError
+from lrpfast.model import load
+from lrpfast.model.layers import Convolution, Dense
+from oracles.forward import forward
+from oracles.onnx_models import make_model, node, run
+
+RNG = np.random.default_rng(5)
+STEP = np.float32(0.02)
+SHAPE = (2, 4, 6, 5)
+
+
+def constants():
+    return {
+        "s": STEP, "z": np.uint8(128), "z8": np.int8(0), "zero": np.uint8(0), "ws": np.float32(0.003),
+        "w": RNG.integers(-100, 100, (3, 4, 3, 3), np.int8), "wsc": RNG.uniform(0.001, 0.005, 3).astype(np.float32),
+        "wzc": np.zeros(3, np.int8), "b": RNG.integers(-500, 500, 3, np.int32), "bs": STEP * np.float32(0.003),
+        "m": RNG.integers(-100, 100, (4, 7), np.int8), "ms": RNG.uniform(0.005, 0.02, 7).astype(np.float32),
+        "mz": np.zeros(7, np.int8),
+    }  # fmt: skip
+
+
+def microsoft(operator, inputs, output, **attributes):
+    return helper.make_node(operator, ["" if name == "-" else name for name in inputs.split()], [output],
+                            domain="com.microsoft", **attributes)  # fmt: skip
+
+
+QUANTIZE, END = node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "r s z", "y")
+CASES = {
+    "pairs": [
+        QUANTIZE, node("DequantizeLinear", "q s z", "d"), node("DequantizeLinear", "w ws z8", "k"),
+        node("DequantizeLinear", "b bs", "o"), node("Conv", "d k o", "c"), node("QuantizeLinear", "c s zero", "p"),
+        node("MaxPool", "p", "n", kernel_shape=[2, 2]), node("DequantizeLinear", "n s zero", "y"),
+    ],
+    "a scale for each channel": [
+        QUANTIZE, node("DequantizeLinear", "q s z", "d"), node("DequantizeLinear", "w wsc wzc", "k", axis=0),
+        node("Conv", "d k", "y"),
+    ],
+    "convolution": [QUANTIZE, node("QLinearConv", "q s z w ws z8 s z b", "r", pads=[1, 1, 1, 1]), END],
+    "convolution, a scale for each channel": [QUANTIZE, node("QLinearConv", "q s z w wsc wzc s zero", "r"),
+                                              node("DequantizeLinear", "r s zero", "y")],
+    "matrix": [
+        node("Transpose", "x", "t", perm=[0, 2, 3, 1]), node("QuantizeLinear", "t s z", "q"),
+        node("QLinearMatMul", "q s z m ws z8 s z", "r"), END,
+    ],
+    "sum": [QUANTIZE, microsoft("QLinearAdd", "q s z q s z s z", "r"), END],
+    "global average": [QUANTIZE, microsoft("QLinearGlobalAveragePool", "q s z s z", "r", channels_last=0), END],
+    "concatenation": [QUANTIZE, microsoft("QLinearConcat", "s z q s z q s z", "r", axis=1), END],
+    "dense": [
+        node("GlobalAveragePool", "x", "g"), node("Flatten", "g", "f"), node("QuantizeLinear", "f s z", "q"),
+        microsoft("QGemm", "q s z m ws z8 - s z", "r"), END,
+    ],
+}  # fmt: skip
+
+
+def quantized(nodes):
+    used = {name for entry in nodes for name in entry.input}
+    given = {name: array for name, array in constants().items() if name in used}
+    model = make_model(nodes, ["N", *SHAPE[1:]], given)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return model
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_values_differ_by_the_rounding_of_the_steps(case):
+    model, x = quantized(CASES[case]), np.random.default_rng(3).normal(0.5, 1, SHAPE).astype(np.float32)
+    found, expected = forward(load(model).graph, x), run(model, x)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 2.5 * STEP
+    assert np.abs(expected).max() > 15 * STEP
+
+
+def test_a_floor_at_the_zero_of_the_type_is_that_of_a_relu():
+    graph = load(quantized(CASES["pairs"])).graph
+    clips = [entry.layer for entry in graph.nodes if entry.layer.kind == "activation"]
+    assert clips[-1].low == 0
+
+
+def test_weights_are_the_dequantised_ones():
+    graph = load(quantized(CASES["convolution, a scale for each channel"])).graph
+    (conv,) = [entry.layer for entry in graph.nodes if isinstance(entry.layer, (Convolution, Dense))]
+    given = constants()
+    assert conv.weight.dtype == np.float32
+    assert conv.weight.shape == given["w"].shape
+
+
+def test_activations_with_a_scale_for_each_channel_are_refused():
+    with pytest.raises(UnsupportedError, match="each channel by a scale of its own"):
+        load(make_model([node("QuantizeLinear", "x s", "q", axis=1), node("DequantizeLinear", "q s", "y", axis=1)],
+                        ["N", 3, 4], {"s": np.ones(3, np.float32)}))  # fmt: skip
