@@ -274,6 +274,7 @@ void bind_types(py::module_& m) {
       .value("open", Gate::open)
       .value("positive", Gate::positive)
       .value("negative", Gate::negative);
+  py::enum_<PoolShare>(m, "PoolShare").value("ties", PoolShare::ties).value("values", PoolShare::values);
 }
 
 template <class T>
@@ -418,6 +419,15 @@ void bind_pools(py::module_& m) {
         return max_unpool(window, r, winners, out);
       },
       "window"_a, "r"_a, "winners"_a, "out"_a);
+  m.def(
+      "share_pool",
+      [](const Window& window, const Tensor& x, const Tensor& r, PoolShare how, float stabilizer, float margin,
+         const Tensor& out) {
+        check_window(window, out, r);
+        check_meets(window, out, r);
+        return share_pool(window, x, r, how, stabilizer, margin, out);
+      },
+      "window"_a, "x"_a, "r"_a, "how"_a, "stabilizer"_a, "margin"_a, "out"_a);
   m.def(
       "sum_pool",
       [](const Window& window, const Tensor& x, const Floats& factors, const Tensor& y) {

@@ -88,6 +88,22 @@ Step max_unpool(const Window& window, const Tensor& r, const Tensor& winners, co
   });
 }
 
+Step share_pool(const Window& window, const Tensor& x, const Tensor& r, PoolShare how, float stabilizer, float margin,
+                const Tensor& out) {
+  check(out, r);
+  const bool alike = out.size == x.size && out.plane_stride == x.plane_stride && out.row_stride == x.row_stride;
+  if (!alike || out.channels != x.channels || out.samples % x.samples != 0)
+    throw std::invalid_argument("share_pool: values do not fit the relevance");
+  return Step([=, x = x.borrowed(), r = r.borrowed(), out = out.borrowed()](int threads) {
+    const int explanations = out.samples / x.samples;
+    for_window_rows(window, out, r, threads, clear, [&](PoolTask task, auto sample, auto block, int d, int h) {
+      task.input = x.at(sample / explanations, block);
+      task.margin = margin;
+      kernels().share_pool(task, how, stabilizer, r.row(sample, block, d, h), out.at(sample, block));
+    });
+  });
+}
+
 Step sum_pool(const Window& window, const Tensor& x, const std::vector<float>& factors, const Tensor& y) {
   check(x, y);
   return Step([window, x = x.borrowed(), factors, y = y.borrowed()](int threads) {

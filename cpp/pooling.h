@@ -16,6 +16,10 @@ Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tens
 // `r` may have more samples than `winners`; `out` is overwritten.
 Step max_unpool(const Window& window, const Tensor& r, const Tensor& winners, const Tensor& out);
 
+// As max_unpool for values `x`, but with the relevance of a window shared out among several of them.
+Step share_pool(const Window& window, const Tensor& x, const Tensor& r, PoolShare how, float stabilizer, float margin,
+                const Tensor& out);
+
 // y = factors * sum of each window, with one factor per window; and the adjoint. `out` is overwritten.
 Step sum_pool(const Window& window, const Tensor& x, const std::vector<float>& factors, const Tensor& y);
 Step sum_unpool(const Window& window, const Tensor& s, const std::vector<float>& factors, const Tensor& out);

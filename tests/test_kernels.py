@@ -465,6 +465,15 @@ def test_values_within_the_margin_count_as_equal(margin: float, winner: int) -> 
     np.testing.assert_array_equal(y.store(THREADS)[0, :2].ravel(), values[0, :2].max(axis=(1, 2, 3)))
 
 
+def test_nothing_below_zero_wins_over_a_positive_value_within_the_margin() -> None:
+    values = np.zeros((1, 16, 1, 2, 2), np.float32)
+    values[0, 0], values[0, 1] = [[[-1e-6, -4], [2e-6, 0]]], [[[-4, -1], [-1, -2]]]
+    values[0, 2] = 5
+    y, winners = empty(size=ONES), empty(size=ONES)
+    core.max_pool(window((1, 2, 2)), loaded(values), y, winners, 1e-6).run(THREADS)
+    assert winners.store(THREADS).view(np.int32)[0, :2].ravel().tolist() == [2, 1]
+
+
 def pooled(values: Array, kernel: core.Window, size: Size3) -> tuple[Array, npt.NDArray[np.int32], core.Tensor]:
     """Largest values, winning taps as numbers, and the winners themselves."""
     y, winners = (empty(*values.shape[:2], size) for _ in range(2))

@@ -138,6 +138,9 @@ struct ContributionTask {
   Out out;
 };
 
+// What the relevance of a window is shared out by: its largest values, in equal parts, or all values.
+enum class PoolShare { ties, values };
+
 // One row of windows of a pool over one block of channels. Sizes are plane, row, column.
 struct PoolTask {
   const float* input;  // block of channels at (0, 0, 0), or where relevance is gathered from the windows
@@ -248,6 +251,7 @@ struct KernelTable {
   // Pools: values and int32 winners per window; `factors` one per window.
   void (*max_pool)(const PoolTask&, float* output, int32_t* winners);
   void (*max_unpool)(const PoolTask&, const float* r, const int32_t* winners, float* out);
+  void (*share_pool)(const PoolTask&, PoolShare, float stabilizer, const float* r, float* out);
   void (*sum_pool)(const PoolTask&, const float* factors, float* output);
   void (*sum_unpool)(const PoolTask&, const float* factors, const float* s, float* out);
 };

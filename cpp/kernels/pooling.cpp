@@ -64,35 +64,67 @@ inline void for_windows(const PoolTask& task, F f) {
   }
 }
 
+// The largest values of a window, and the margin within which values count as equal to them.
+inline vec find_largest(const PoolTask& task, const Taps& taps, vec (&largest)[kVectors]) {
+  const long begin = taps.first_offset();
+  for (int v = 0; v < kVectors; ++v) largest[v] = load(task.input + begin + v * kLanes);
+  vec most = vec{};
+  taps.each([&](long offset, int) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const vec value = load(task.input + offset + v * kLanes);
+      largest[v] = value > largest[v] ? value : largest[v];
+      if (task.margin > 0) most = magnitude(value) > most ? magnitude(value) : most;
+    }
+  });
+  return splat(task.margin > 0 ? task.margin * lanes_max(most) : 0);
+}
+
 }  // namespace
 
+// Relevance of every window in equal parts to its largest values, or in proportion to all of them. Two walks: what is
+// divided by, then the shares.
+void share_pool(const PoolTask& task, PoolShare how, float stabilizer, const float* r, float* out) {
+  for_windows(task, [&](int window, const Taps& taps) {
+    vec largest[kVectors], total[kVectors] = {};
+    const vec margin = find_largest(task, taps, largest);
+    const auto part = [&](long offset, int v) {
+      const vec value = load(task.input + offset + v * kLanes);
+      if (how == PoolShare::values) return value;
+      return (value >= largest[v] - margin) & ((value > 0) | (largest[v] <= 0)) ? splat(1) : vec{};
+    };
+    taps.each([&](long offset, int) {
+      for (int v = 0; v < kVectors; ++v) total[v] += part(offset, v);
+    });
+    for (int v = 0; v < kVectors; ++v) {
+      const vec divisor = total[v] + (total[v] >= 0 ? splat(stabilizer) : splat(-stabilizer));
+      const vec share = divisor == 0 ? vec{} : load(r + window * kBlock + v * kLanes) / divisor;
+      taps.each([&](long offset, int) {
+        float* target = out + offset + v * kLanes;
+        store(target, load(target) + share * part(offset, v));
+      });
+    }
+  });
+}
+
 // Values that rounding alone tells apart count as equal, so that the first of them wins: what a rounding error is worth
-// follows from the largest value of the window in any channel of the block.
+// follows from the largest value of the window in any channel of the block. But nothing that ReLU would set to zero
+// wins over a positive value, for it could not hand on what it received.
 //
 // One walk finds the largest value, a second one back to the first tap who comes up to it: a step of either waits for
 // one operation of the step before.
 void max_pool(const PoolTask& task, float* output, int32_t* winners) {
   for_windows(task, [&](int window, const Taps& taps) {
     vec largest[kVectors];
-    const long begin = taps.first_offset();
-    for (int v = 0; v < kVectors; ++v) largest[v] = load(task.input + begin + v * kLanes);
-    vec most = vec{};
-    taps.each([&](long offset, int) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        const vec value = load(task.input + offset + v * kLanes);
-        largest[v] = value > largest[v] ? value : largest[v];
-        if (task.margin > 0) most = magnitude(value) > most ? magnitude(value) : most;
-      }
-    });
-    const vec margin = splat(task.margin > 0 ? task.margin * lanes_max(most) : 0);
+    const vec margin = find_largest(task, taps, largest);
     ivec winner[kVectors];
     for (int v = 0; v < kVectors; ++v) winner[v] = taps.first_tap() - ivec{};
     taps.each_backwards([&](long offset, int tap) {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
         const vec value = load(task.input + offset + v * kLanes);
-        winner[v] = value >= largest[v] - margin ? tap - ivec{} : winner[v];
+        const ivec wins = (value >= largest[v] - margin) & ((value > 0) | (largest[v] <= 0));
+        winner[v] = wins ? tap - ivec{} : winner[v];
       }
     });
     for (int v = 0; v < kVectors; ++v) {

@@ -27,6 +27,7 @@ double sum(In, Area);
 void sum_channels(In, long, int, Out, Area);
 void max_pool(const PoolTask&, float*, int32_t*);
 void max_unpool(const PoolTask&, const float*, const int32_t*, float*);
+void share_pool(const PoolTask&, PoolShare, float, const float*, float*);
 void sum_pool(const PoolTask&, const float*, float*);
 void sum_unpool(const PoolTask&, const float*, const float*, float*);
 
@@ -56,6 +57,7 @@ const KernelTable& table() {
                                      sum_channels,
                                      max_pool,
                                      max_unpool,
+                                     share_pool,
                                      sum_pool,
                                      sum_unpool};
   return kTable;

@@ -31,10 +31,12 @@ from lrpfast.rules import (
     Gamma,
     Gradient,
     Norm,
+    Proportional,
     ReLUBetaSmooth,
     ReLUDeconvNet,
     ReLUGuidedBackprop,
     Rule,
+    Ties,
     WSquare,
     ZBox,
     ZPlus,
@@ -179,6 +181,25 @@ def test_max_pool_hands_all_to_the_winner_the_first_of_equals(backend: str) -> N
     x = [[[1, 5, 2, 2], [5, 0, 2, 2], [-1, -1, 0, -0.0], [-1, -1, 0, 0]]]
     found = single(MaxPool(window((2, 2), (2, 2))), Gradient(), x, backend, [[[1, 2], [3, 4]]])
     np.testing.assert_array_equal(found, [[[0, 1, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]])
+
+
+def test_max_pool_may_share_each_window_evenly_among_ties(backend: str) -> None:
+    x = np.tile([[4, 4, 3], [1, 2, 4]], (17, 1, 1))
+    found = single(MaxPool(window((2, 2))), Ties(), x, backend, np.tile([[10, 16]], (17, 1, 1)))
+    np.testing.assert_array_equal(found, np.tile([[5, 13, 0], [0, 0, 8]], (17, 1, 1)))
+
+
+def test_max_pool_may_share_each_window_in_proportion(backend: str) -> None:
+    x = np.tile([[4, 3, 3], [1, 2, 8]], (17, 1, 1))
+    found = single(MaxPool(window((2, 2))), Proportional(0), x, backend, np.tile([[10, 16]], (17, 1, 1)))
+    np.testing.assert_allclose(found, np.tile([[4, 6, 3], [1, 4, 8]], (17, 1, 1)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", [Ties(), Proportional()], ids=str)
+def test_padding_has_no_share(rule: Rule, backend: str) -> None:
+    pool = MaxPool(window((3, 3), (2, 2), pads=1, ceil=True))
+    found = single(pool, rule, -np.ones((3, 4, 4)), backend, np.full((3, 3, 3), 2))
+    assert found.sum() == pytest.approx(3 * 9 * 2, rel=2e-6)
 
 
 def test_overlapping_windows_accumulate(backend: str) -> None:

@@ -86,7 +86,9 @@ def test_gamma_keeps_one_term_a_sign_behind_relu() -> None:
 
 def test_terms_of_the_same_weights_merge() -> None:
     group = Group((Term(AS_IS, POSITIVE), Term(AS_IS, NEGATIVE)), NOTHING)
-    planned_group = simplified(group, inputs_nonnegative=False, weights_nonnegative=False, has_bias=False)
+    planned_group = simplified(
+        group, inputs_nonnegative=False, weights_nonnegative=False, weights_are_ones=False, has_bias=False
+    )
     assert planned_group is not None
     assert planned_group.terms == (Term(AS_IS, AS_IS),)
 

@@ -14,7 +14,7 @@ from lrpfast.engine.plan import make_plan
 from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Activation, Convolution, Layer, Shape
-from lrpfast.rules import AlphaBeta, Epsilon, Flat, Gamma, Gradient, Norm, Pass, Rule, WSquare, ZBox, ZPlus
+from lrpfast.rules import AlphaBeta, Epsilon, Flat, Gamma, Gradient, Magnitude, Norm, Pass, Rule, WSquare, ZBox, ZPlus
 from oracles.geometries import AFFINE, AVERAGES, CUBIC, INTERPOLATIONS, SUMS, WEIGHTED, case
 from oracles.graphs import BACKENDS, bias, chain, explain, sum_of_slices, weights, window
 from oracles.rules import Linear, linear, relevance
@@ -55,8 +55,13 @@ def averaging_rules(stabilizer: float) -> dict[str, Rule]:
         "zplus": ZPlus(stabilizer),
         "alpha2 beta1": AlphaBeta(2, 1, stabilizer),
         "gamma 0": Gamma(0, stabilizer),
+        "magnitude": Magnitude(stabilizer),
         "gradient": Gradient(),
     }
+
+
+def sum_rules(stabilizer: float) -> dict[str, Rule]:
+    return averaging_rules(stabilizer) | {"flat": Flat(stabilizer)}
 
 
 def affine_rules(stabilizer: float) -> dict[str, Rule]:
@@ -127,7 +132,7 @@ def test_interpolations_with_negative_weights(name: str, rectified: bool, backen
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("rectified", [False, True], ids=["any sign", "behind relu"])
-@pytest.mark.parametrize("rule", averaging_rules(1))
+@pytest.mark.parametrize("rule", sum_rules(1))
 @pytest.mark.parametrize("name", SUMS)
 def test_sums(name: str, rule: str, rectified: bool, backend: str) -> None:
     layer, (channels, *rest), matrix = case(name)
@@ -135,7 +140,7 @@ def test_sums(name: str, rule: str, rectified: bool, backend: str) -> None:
     shape = (channels * branches, *rest)
     x = samples(name, shape, batch=2)
     net = sum_of_slices(branches, shape, [Activation("relu")] if rectified else [])
-    check(net, layer, averaging_rules(STABILIZER[backend])[rule], backend, x, matrix)
+    check(net, layer, sum_rules(STABILIZER[backend])[rule], backend, x, matrix)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

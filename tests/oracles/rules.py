@@ -242,6 +242,10 @@ def zbox(m: Linear, x: Doubles, r: Doubles, rule: Any, shape: Shape) -> Doubles:
     return x * (w.T @ s) - low * (pos(w).T @ s) - high * (neg(w).T @ s)
 
 
+def magnitude(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
+    return np.asarray(np.abs(x) * (m.matrix.T @ quotient(r, m.matrix @ np.abs(x), rule.stabilizer)))
+
+
 def wsquare(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
     squares, b = m.matrix**2, 0 * m.bias if rule.zero_bias else m.bias
     return squares.T @ quotient(r, squares @ np.ones_like(x) + b**2, rule.stabilizer)
@@ -254,6 +258,7 @@ def flat(m: Linear, x: Doubles, r: Doubles, rule: Any) -> Doubles:
 FORMULAS: dict[type[rules.Rule], Callable[[Linear, Doubles, Doubles, Any], Doubles]] = {
     rules.Epsilon: epsilon,
     rules.Norm: epsilon,
+    rules.Magnitude: magnitude,
     rules.ZPlus: zplus,
     rules.AlphaBeta: alpha_beta,
     rules.Gamma: gamma,

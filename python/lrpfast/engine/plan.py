@@ -18,8 +18,8 @@ from lrpfast.composites.composite import table
 from lrpfast.engine.proofs import nonnegative_values, zero_below_zero
 from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Activation, Affine, Interpolation, Shape
-from lrpfast.rules import LinearRule, Pass, Rule
+from lrpfast.model.layers import Activation, Affine, Interpolation, Shape, Sum
+from lrpfast.rules import LinearRule, Pass, Proportional, Rule, Ties
 from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, Group, InputPart, Part, Term, WeightPart
 
 Denominator: TypeAlias = Literal["forward", "constant", "computed"]
@@ -54,10 +54,13 @@ class Step:
     @property
     def rule_name(self) -> str:
         """The rule as tables show it."""
-        names = {"max": "winner takes all", "routing": "moved"}
+        if self.info.kind == "routing":
+            return "moved"
         if self.info.kind == "gate" and isinstance(self.rule, Pass):
             return "signal takes all"
-        return names.get(self.info.kind, str(self.rule))
+        if self.info.kind == "max" and not isinstance(self.rule, (Ties, Proportional)):
+            return "winner takes all"
+        return str(self.rule)
 
 
 @dataclass(frozen=True)
@@ -146,12 +149,13 @@ def _step(graph: Graph, node: Node, info: LayerInfo, rule: Rule | None, nonnegat
         return Step(node, info, rule)
     inputs_nonnegative = all(name in nonnegative for name in node.inputs)
     weights_nonnegative = info.kind in ("sum", "average")
+    weights_are_ones = isinstance(node.layer, Sum)
     if isinstance(node.layer, Interpolation) and not node.layer.is_convex:
         weights_nonnegative = False
     has_bias = isinstance(node.layer, Affine) or getattr(node.layer, "bias", None) is not None
     groups = []
     for group in rule.groups():
-        planned = simplified(group, inputs_nonnegative, weights_nonnegative, has_bias)
+        planned = simplified(group, inputs_nonnegative, weights_nonnegative, weights_are_ones, has_bias)
         if planned is None:
             continue
         if info.kind in ("sum", "average") and any(term.weight != AS_IS for term in planned.terms):
@@ -161,7 +165,7 @@ def _step(graph: Graph, node: Node, info: LayerInfo, rule: Rule | None, nonnegat
 
 
 def simplified(
-    group: Group, inputs_nonnegative: bool, weights_nonnegative: bool, has_bias: bool
+    group: Group, inputs_nonnegative: bool, weights_nonnegative: bool, weights_are_ones: bool, has_bias: bool
 ) -> PlannedGroup | None:
     """A group without the terms that are zero, the others in their simplest form; None if nothing is left."""
     terms: list[Term] = []
@@ -172,6 +176,8 @@ def simplified(
             part = part.of_nonnegative()
         if isinstance(weight, Part) and weights_nonnegative:
             weight = weight.of_nonnegative()
+        if weight == "ones" and weights_are_ones:
+            weight = AS_IS
         if any(isinstance(factor, Part) and factor.vanishes for factor in (weight, part)):
             continue
         twin = _mergeable(terms, weight, part)

@@ -5,7 +5,9 @@ from lrpfast.rules.epsilon import Epsilon
 from lrpfast.rules.flat import Flat
 from lrpfast.rules.gamma import Gamma
 from lrpfast.rules.gradient import Gradient, Pass
+from lrpfast.rules.magnitude import Magnitude
 from lrpfast.rules.norm import Norm
+from lrpfast.rules.pooling import Proportional, Ties
 from lrpfast.rules.relu import ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop
 from lrpfast.rules.rule import LinearRule, Rule
 from lrpfast.rules.wsquare import WSquare
@@ -19,12 +21,15 @@ __all__ = [
     "Gamma",
     "Gradient",
     "LinearRule",
+    "Magnitude",
     "Norm",
     "Pass",
+    "Proportional",
     "ReLUBetaSmooth",
     "ReLUDeconvNet",
     "ReLUGuidedBackprop",
     "Rule",
+    "Ties",
     "WSquare",
     "ZBox",
     "ZPlus",

@@ -12,7 +12,7 @@ from lrpfast.rules.terms import NOTHING, Fixed, Group, Term
 
 @dataclass(frozen=True)
 class Flat(LinearRule):
-    """Distribute relevance evenly over all inputs that a unit sees; padding does not count.
+    """Distribute relevance evenly over all inputs that a unit sees, or the branches of a sum; padding does not count.
 
     ``R = 1'(R' / stab(1 1))`` with ones for the weights and for the input
 
@@ -27,7 +27,7 @@ class Flat(LinearRule):
     Communications 10, 2019.
     """
 
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"conv", "dense"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"conv", "dense", "sum"})
     formula: ClassVar[str] = "1'(R / stab(1 1))"
     stabilizer: float = 1e-6
 

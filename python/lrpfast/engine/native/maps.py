@@ -160,6 +160,7 @@ class LinearMap(Protocol):
     s_halo: Halo  # around what the adjoint reads
     together: bool  # whether several groups and parts may run at once
     by_sign: bool  # whether weights may depend on the sign of the input
+    branches: int  # how many inputs it has
     out_shape: Shape
 
     def prepare(self, blocks: Blocks, adjoint: bool) -> None:
@@ -183,6 +184,7 @@ class ConvolutionMap:
     """A convolution, the adjoint of one, or a dense layer."""
 
     halo = s_halo = Halo()
+    branches = 1
 
     def __init__(self, weights: PreparedWeights, shape: Shape, roomy: bool) -> None:
         """`roomy` allows methods whose weights take more memory than those of a convolution by definition."""
@@ -316,6 +318,7 @@ class ElementwiseMap:
 
     halo = s_halo = Halo()
     together = by_sign = False
+    branches = 1
 
     def __init__(self, shape: Shape, out_shape: Shape) -> None:
         self.shape, self.out_shape = shape, out_shape
@@ -405,8 +408,9 @@ class AverageMap(ElementwiseMap):
 class SumMap(ElementwiseMap):
     """The sum of branches; the adjoint hands every branch the same."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, branches: int) -> None:
         super().__init__(shape, shape)
+        self.branches = branches
 
     def apply(self, on: Recorder, part: WeightPart, inputs: list[core.Tensor]) -> core.Tensor:
         out = on.tensor(inputs[0].samples, self.out_shape)

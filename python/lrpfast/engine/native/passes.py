@@ -17,7 +17,7 @@ from lrpfast.engine.native.routes import places, starts
 from lrpfast.engine.native.stacks import WHOLE
 from lrpfast.engine.plan import Plan
 from lrpfast.model.layers import Gate, Layer, Shape
-from lrpfast.rules import LinearRule, Pass
+from lrpfast.rules import LinearRule, Pass, Proportional, Ties
 from lrpfast.rules.terms import AS_IS, Part, Shifted
 
 #: columns of the figures of a program whose sum is meant
@@ -222,13 +222,25 @@ class Backward:
             self._split()
         else:
             handed = self._tensor(stage.in_shapes[0])
-            if stage.window is not None:
+            if stage.window is not None and isinstance(rule, (Ties, Proportional)):
+                handed = self._share_windows(stage.window, rule)
+            elif stage.window is not None:
                 self.on.add(core.max_unpool(stage.window, r, self.forward.winners[stage.output], handed))
             else:
                 x, kind = self.forward.values[stage.inputs[0]], RELU_RULES[type(rule)]
                 self.on.add(core.activation_relevance(kind, stage.function, x, stage.slope, r, handed))
             self._give([handed])
         return self.account
+
+    def _share_windows(self, window: core.Window, rule: Ties | Proportional) -> core.Tensor:
+        """The relevance of each window of a max pool, shared out among several of its values."""
+        (name,), stage = self.stage.inputs, self.stage
+        out = self.on.tensor(self.whole.samples, stage.in_shapes[0], self.forward.prepared.halos[name])
+        how = core.PoolShare.ties if isinstance(rule, Ties) else core.PoolShare.values
+        stabilizer = 0.0 if isinstance(rule, Ties) else rule.stabilizer
+        x, r = self.forward.values[name], self.received.tensor
+        self.on.add(core.share_pool(window, x, r, how, stabilizer, stage.margin, out))
+        return out
 
     def _tensor(self, shape: Shape) -> core.Tensor:
         return self.on.tensor(self.whole.samples, shape)

@@ -211,7 +211,7 @@ def _continues(stage: Stage, step: Step, plan: Plan) -> bool:
     layer = step.node.layer
     if isinstance(layer, Activation):
         return len(stage.steps) == 1 and isinstance(step.rule, Pass) and _stands_in(stage, layer)
-    if isinstance(layer, MaxPool) and isinstance(stage.linear, ConvolutionMap):
+    if isinstance(layer, MaxPool) and isinstance(stage.linear, ConvolutionMap) and isinstance(step.rule, Gradient):
         flat = any(prepared.is_flat for prepared in stage.stacks)
         return stage.window is None and bool(stage.stacks) and not flat and _side_by_side(layer, stage.shape)
     return False
@@ -278,7 +278,7 @@ def _linear_map(node: Node, weights: dict[str, PreparedWeights], bench: Bench, s
         case Interpolation():
             return InterpolationMap(node.layer, shape)
         case Sum():
-            return SumMap(shape)
+            return SumMap(shape, len(node.inputs))
         case _:
             return ConvolutionMap(weights[node.name], shape, roomy)
 

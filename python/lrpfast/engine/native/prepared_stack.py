@@ -119,7 +119,7 @@ def _constant(
         blocks = stack.columns([index])
         linear.prepare(blocks, False)
         value = bench.tensor(1, shape)
-        linear.evaluate(bench, blocks, [Part(1, 1)], [a], kept(value))
+        linear.evaluate(bench, blocks, [Part(1, 1)], [a] * linear.branches, kept(value))
         total = value if total is None else added(bench, total, value)
     if shift is not None:
         value = bench.tensor(1, shape)

@@ -44,7 +44,7 @@ from lrpfast.model.layers import (
     Weighted,
     fitted,
 )
-from lrpfast.rules import Gradient, LinearRule, Pass
+from lrpfast.rules import Gradient, LinearRule, Pass, Proportional, Rule, Ties
 from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Shifted
 
 
@@ -134,7 +134,7 @@ def hand_down(step: Step, inputs: list[Array], output: Array, r: Array) -> tuple
         case Activation():
             return [activations.relevance(step.rule, layer, inputs[0], r)], Absorbed()
         case MaxPool():
-            return [to_winners(layer, inputs[0], r)], Absorbed()
+            return [unpooled(step.rule, layer, inputs[0], r)], Absorbed()
         case Gate(operation=operation):
             if isinstance(step.rule, Pass):
                 return [r, None], Absorbed()
@@ -228,13 +228,23 @@ def max_pool(layer: MaxPool, a: Array) -> tuple[Array, npt.NDArray[np.intp]]:
     return np.take_along_axis(seen, winner[..., np.newaxis], axis=-1)[..., 0], winner
 
 
-def to_winners(layer: MaxPool, a: Array, r: Array) -> Array:
-    """All relevance of a window to its winner."""
+def unpooled(rule: Rule, layer: MaxPool, a: Array, r: Array) -> Array:
+    """The relevance of each window shared out among its values; the winner takes all unless the rule says otherwise."""
     spatial = a.shape[2:]
     window = fitted(layer.window, spatial)
-    winner = max_pool(layer, a)[1]
+    largest, winner = max_pool(layer, a)
     columns = np.zeros((*r.shape[:2], np.prod(window.kernel), *r.shape[2:]), r.dtype)
-    np.put_along_axis(columns, winner[:, :, np.newaxis], r[:, :, np.newaxis], axis=2)
+    if isinstance(rule, (Ties, Proportional)):
+        seen = windows(padded(a, window.pads_for(spatial), -np.inf), window, r.shape[2:])
+        values = np.moveaxis(seen.reshape(*r.shape, -1), -1, 2)
+        if isinstance(rule, Ties):
+            parts, stabilizer = (values == largest[:, :, np.newaxis]).astype(r.dtype), 0.0
+        else:
+            parts, stabilizer = np.where(np.isfinite(values), values, 0), rule.stabilizer
+        shares, _ = quotient(r, parts.sum(axis=2), stabilizer)
+        columns += parts * shares[:, :, np.newaxis]
+    else:
+        np.put_along_axis(columns, winner[:, :, np.newaxis], r[:, :, np.newaxis], axis=2)
     columns = columns.reshape(*r.shape[:2], *window.kernel, *r.shape[2:])
     return scattered(columns, window, window.pads_for(spatial), spatial)
 

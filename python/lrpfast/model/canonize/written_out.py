@@ -36,6 +36,8 @@ def _join(graph: Graph, node: Node) -> Graph | None:
         found = _values(graph, last.output, root)
         if found is None:
             continue
+        if not np.isfinite(found).all():
+            continue
         for function in GATED:
             expected = value(Activation(function), POINTS)
             factor = float(found @ expected / (expected @ expected))
@@ -78,16 +80,16 @@ def _values(graph: Graph, name: str, root: str) -> npt.NDArray[np.float64] | Non
     known = [array for array in inputs if array is not None]
     if len(known) < len(inputs):
         return None
-    match node.layer:
-        case Activation():
-            with np.errstate(all="ignore"):  # not every function is defined everywhere
+    with np.errstate(all="ignore"):  # not every function is defined everywhere
+        match node.layer:
+            case Activation():
                 return np.asarray(value(node.layer, known[0]), np.float64)
-        case Affine(scale=scale, shift=shift):
-            return known[0] * float(scale.reshape(())) + float(shift.reshape(()))
-        case Gate(operation="times"):
-            return known[0] * known[1]
-        case _:
-            return np.asarray(np.sum(known, axis=0))
+            case Affine(scale=scale, shift=shift):
+                return known[0] * float(scale.reshape(())) + float(shift.reshape(()))
+            case Gate(operation="times"):
+                return known[0] * known[1]
+            case _:
+                return np.asarray(np.sum(known, axis=0))
 
 
 def _replaced(graph: Graph, gate: Node, last: Node, root: str, function: ActivationName, factor: float) -> Graph:
