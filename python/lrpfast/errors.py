@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class LRPError(Exception):
     """Base of every error that lrpfast raises on purpose."""
@@ -11,8 +14,25 @@ class ModelError(LRPError, ValueError):
     """A model that cannot be read: no ONNX file, truncated, inconsistent, or of an unusable form."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A node of a file that lrpfast cannot explain: its name, its operator, both in words, and the reason."""
+
+    name: str
+    operator: str
+    node: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.node}: {self.reason}"
+
+
 class UnsupportedError(ModelError):
-    """A model that is valid, but holds nodes that lrpfast cannot explain."""
+    """A model that is valid, but holds nodes that lrpfast cannot explain; `refusals` are all of them."""
+
+    def __init__(self, message: str, refusals: Sequence[Refusal] = ()) -> None:
+        super().__init__(message)
+        self.refusals = tuple(refusals)
 
 
 class InputError(LRPError, ValueError):

@@ -113,9 +113,8 @@ class LRP:
         """
         x = self._checked(x)
         permutation = self.model.graph.input_permutation
-        inner = x.transpose(0, *(axis + 1 for axis in permutation)) if permutation else x
         explained = _checked_target(target, len(x), self._output_shape(x.shape[1:]), x.dtype)
-        output, chosen, relevance, audit = self._explained(inner, explained)
+        output, chosen, relevance, audit = self._explained(self.model.graph.arranged(x), explained)
         if permutation:
             relevance = relevance.transpose(0, 1, *(2 + int(axis) for axis in np.argsort(permutation)))
         several = isinstance(explained, np.ndarray) and explained.ndim == 2 and explained.dtype.kind == "i"

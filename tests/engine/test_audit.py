@@ -9,6 +9,8 @@ import pytest
 
 from lrpfast.composites import Composite, EpsilonGammaBox, named
 from lrpfast.engine.audit import Audit, LayerAudit
+from lrpfast.engine.plan import Step, make_plan
+from lrpfast.engine.reference import ReferenceEngine
 from lrpfast.model.layers import Activation, Convolution, Dense, Layer, MaxPool, Reshape, Sum
 from lrpfast.rules import AlphaBeta, Epsilon, Gamma, Norm, ReLUDeconvNet, Rule, WSquare, ZPlus
 from oracles.graphs import BACKENDS, FLOATS, chain, explain, graph, node, small_cnn, window
@@ -118,6 +120,21 @@ def test_where_branches_meet_their_relevance_adds_up(backend: str) -> None:
     assert audit["long"].received.item() == pytest.approx(7)
     assert audit["stem"].received.item() == pytest.approx(10)
     np.testing.assert_allclose(relevance, [[8, 2]], rtol=1e-6)
+
+
+def test_who_watches_the_reference_sees_the_relevance_that_the_figures_sum_up() -> None:
+    seen: dict[str, list[float]] = {}
+
+    def watch(step: Step, output: Any, received: Any, handed: list[Any]) -> None:
+        assert received.shape == output.shape
+        seen[step.node.name] = [received.sum(), sum(part.sum() for part in handed)]
+
+    engine = ReferenceEngine(make_plan(small_cnn(), COMPOSITES["epsilon_plus"]))
+    output, state = engine.forward(inputs(1, "reference"))
+    _, audit = engine.relevance(state, output[:, np.newaxis], watch)
+    assert list(seen) == [layer.name for layer in audit]
+    for layer in audit:
+        assert seen[layer.name] == pytest.approx([layer.received.item(), layer.handed_down.item()])
 
 
 def figures_of(layer: Layer, rule: Rule, x: Any, seed: Any, backend: str) -> list[float]:

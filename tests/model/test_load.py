@@ -247,6 +247,15 @@ def test_all_unsupported_nodes_are_listed_at_once():
     assert "node 'y' (Det)" in text
 
 
+def test_the_error_has_the_unsupported_nodes_as_data():
+    nodes = [node("Hardmax", "x", "a", "norm"), node("Det", "a", "y")]
+    with pytest.raises(UnsupportedError) as caught:
+        load(make_model(nodes, ["N", 3, 4, 4]))
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert [(refusal.name, refusal.operator) for refusal in error.refusals] == [("norm", "Hardmax"), ("y", "Det")]
+        assert all(str(refusal) in str(error) and refusal.reason in str(refusal) for refusal in error.refusals)
+
+
 def test_an_operator_of_another_domain_is_refused_by_name():
     proto = make_model([helper.make_node("FusedConv", ["x"], ["y"], domain="com.vendor")], ["N", 3])
     proto.opset_import.append(helper.make_opsetid("com.vendor", 1))

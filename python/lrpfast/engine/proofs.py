@@ -58,7 +58,7 @@ def zero_below_zero(graph: Graph, proportional: set[str], passing: set[str]) -> 
         for value, readers in graph.consumers.items()
         if value != graph.output
         and readers
-        and all(node.name in passing and _floors_at_zero(node.layer) and node.output in known for node in readers)
+        and all(node.name in passing and floors_at_zero(node.layer) and node.output in known for node in readers)
     }
 
 
@@ -68,7 +68,8 @@ def _keeps_zero(layer: Layer) -> bool:
     return layer.function not in NOT_ZERO and layer.low <= 0 <= layer.high
 
 
-def _floors_at_zero(layer: Layer) -> bool:
+def floors_at_zero(layer: Layer) -> bool:
+    """Whether a layer sets what is negative to zero and hands on what is positive, as ReLU does."""
     return isinstance(layer, Activation) and (
         layer.function == "relu" or (layer.function == "clip" and layer.low == 0 and layer.high > 0)
     )

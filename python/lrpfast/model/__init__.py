@@ -3,6 +3,6 @@
 Data takes one way: file -> raw graph (`onnx_import`) -> canonical graph (`canonize`) -> `Model`.
 """
 
-from lrpfast.model.model import Model, load
+from lrpfast.model.model import Model, Source, load
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "Source", "load"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lrpfast.errors import ModelError
-from lrpfast.model.layers import Layer, Shape
+from lrpfast.model.layers import Array, Layer, Shape
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ class Graph:
     def permuted(self, shape: Shape) -> Shape:
         """Shape of a caller's sample as the first node sees it."""
         return tuple(shape[axis] for axis in self.input_permutation) if self.input_permutation else shape
+
+    def arranged(self, x: Array) -> Array:
+        """A batch of a caller's samples as the first node sees it."""
+        return x.transpose(0, *(1 + axis for axis in self.input_permutation)) if self.input_permutation else x
 
     def shapes(self, sample_shape: Shape) -> dict[str, Shape]:
         """Shape of every value for a sample of the caller's `sample_shape`; raises ModelError where it cannot be."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy.typing as npt
 import onnx
@@ -12,6 +13,8 @@ import onnx
 from lrpfast.errors import InputError
 from lrpfast.model.graph import Graph, Node
 from lrpfast.model.layers import AveragePool, Convolution, MaxPool, Shape, TransposedConvolution, Weighted
+
+Source: TypeAlias = str | os.PathLike[str] | bytes | onnx.ModelProto
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,7 +73,7 @@ class Model:
 
 
 def load(
-    source: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    source: Source,
     output: str | None = None,
     *,
     fixed: Mapping[str, npt.ArrayLike] | None = None,
@@ -124,13 +127,13 @@ def _row(node: Node, shape: Shape | None) -> tuple[str, str, str, str, str]:
     return (
         node.name,
         node.operator,
-        _kind_text(node),
+        kind_text(node),
         _shape_text(shape) if shape is not None else "",
         f"{count:,}" if count else "",
     )
 
 
-def _kind_text(node: Node) -> str:
+def kind_text(node: Node) -> str:
     """Kind of a layer, with the size of its window."""
     layer = node.layer
     if not isinstance(layer, (Convolution, TransposedConvolution, MaxPool, AveragePool)):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrpfast import _native as core
-from lrpfast.errors import UnsupportedError
+from lrpfast.errors import Refusal, UnsupportedError
 from lrpfast.model.graph import Node
 from lrpfast.model.layers import Shape, Window
 
@@ -128,9 +128,12 @@ def adjoint_halo(window: Window, spatial: Shape) -> Halo:
 def check_rank(node: Node, shape: Shape) -> None:
     """Refuse values that the core's maps cannot hold."""
     if not 1 <= len(shape) <= 4:
+        reason = (
+            f"a value of shape {shape} per sample, where the native backend holds a channel axis and up to three more; "
+            f"use backend='reference' for this model"
+        )
         raise UnsupportedError(
-            f"{node} has a value of shape {shape} per sample; the native backend holds a channel axis and up to "
-            f"three more. Use backend='reference' for this model."
+            f"{node} has {reason}.", [Refusal(node.name, node.operator, str(node), f"it has {reason}")]
         )
 
 

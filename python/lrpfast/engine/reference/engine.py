@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,9 @@ from lrpfast.model.layers import (
 from lrpfast.rules import Gradient, LinearRule, Pass, Proportional, Rule, Ties
 from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Shifted
 
+#: Sees each step of a relevance pass: its output, the relevance there, and what it hands to each of its inputs.
+Watch: TypeAlias = Callable[[Step, Array, Array, Sequence[Array | None]], None]
+
 
 @dataclass(frozen=True, eq=False)
 class State:
@@ -83,8 +86,11 @@ class ReferenceEngine:
             values[node.output] = forward(node.layer, [values[name] for name in node.inputs])
         return values[self.plan.graph.output], State(values, len(x))
 
-    def relevance(self, state: State, seed: Array) -> tuple[Array, Audit]:
-        """Relevance (N, T, ...) of the input for a seed (N, T, ...) at the output, and the account of it."""
+    def relevance(self, state: State, seed: Array, watch: Watch | None = None) -> tuple[Array, Audit]:
+        """Relevance (N, T, ...) of the input for a seed (N, T, ...) at the output, and the account of it.
+
+        `watch` is called at every step, with arrays (N * T, ...).
+        """
         graph, explanations = self.plan.graph, seed.shape[1]
         relevance = {graph.output: seed.reshape(-1, *seed.shape[2:])}
         layers = []
@@ -99,6 +105,8 @@ class ReferenceEngine:
             for name, part in zip(node.inputs, handed, strict=True):
                 if part is not None:
                     relevance[name] = relevance[name] + part if name in relevance else part
+            if watch is not None:
+                watch(step, output, received, handed)
             layers.append(account(step, received, handed, absorbed, explanations))
         arrived = relevance[graph.input]
         if self.plan.composite.times_input:

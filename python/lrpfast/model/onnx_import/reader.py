@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from lrpfast.errors import ModelError, UnsupportedError
+from lrpfast.errors import ModelError, Refusal, UnsupportedError
 from lrpfast.model.graph import Graph, Node
 from lrpfast.model.layers import Activation, Layer
 from lrpfast.model.onnx_import import (
@@ -226,7 +226,7 @@ class _Walk:
     values: dict[str, Value] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
-    refusals: list[str] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.opsets = {domain_of(entry): entry.version for entry in self.model.opset_import}
@@ -247,7 +247,8 @@ class _Walk:
             listing = "".join(f"\n  - {refusal}" for refusal in self.refusals)
             raise UnsupportedError(
                 f"The model holds {count} that lrpfast cannot explain:{listing}\nReplace what is named "
-                f"here before the export. Operators that can be read: {', '.join(sorted(IMPORTERS))}."
+                f"here before the export. Operators that can be read: {', '.join(sorted(IMPORTERS))}.",
+                self.refusals,
             )
         value = self._value(name)
         if not value.is_activation or value.name == self.source.name:
@@ -280,7 +281,8 @@ class _Walk:
             elif all(value.constant is not None for value in present):
                 outputs = evaluate(node, inputs, self.opsets) or outputs
         except UnsupportedError as error:
-            self.refusals.append(f"{describe(node, inputs)}: {error}")
+            name = node.name or node.output[0]
+            self.refusals.append(Refusal(name, node.op_type, describe(node, inputs), str(error)))
             # Treated as an activation all the same, so that what comes behind it is looked at too.
             outputs = [replace(value, is_activation=True) for value in outputs]
         except ModelError as error:
