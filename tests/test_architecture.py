@@ -35,8 +35,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": {"view", "errors"},
     "attribution": {"view", "errors"},
     "lrp": {"attribution", "engine", "engine.reference", "engine.native", "model", *LANGUAGE},
-    "app": {"", "app", "engine.native", "lrp", "attribution", "composites", "model", "view", "errors"},
-    "": {"lrp", "attribution", "model", *LANGUAGE},
+    "check": {"check", "lrp", "attribution", "engine", "engine.reference", "model", "model.graph", *LANGUAGE},
+    "app": {"", "app", "check", "engine.native", "lrp", "attribution", "composites", "model", "view", "errors"},
+    "": {"check", "lrp", "attribution", "model", *LANGUAGE},
 }
 
 #: packages beside the standard library and NumPy, and the parts that may use them

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from lrpfast import composites, rules
 from lrpfast.attribution import Attribution
+from lrpfast.check import Report, check
 from lrpfast.composites import Composite
 from lrpfast.errors import (
     CompositeError,
@@ -32,7 +33,9 @@ __all__ = [
     "MissingExtraError",
     "Model",
     "ModelError",
+    "Report",
     "UnsupportedError",
+    "check",
     "composites",
     "load",
     "rules",

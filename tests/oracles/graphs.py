@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from lrpfast.model.layers import (
     Shape,
     Sum,
     Transpose,
+    Weighted,
     Window,
 )
 
@@ -136,6 +138,17 @@ def small_cnn(seed: int = 0, biased: bool = True, channels: int = 3) -> Graph:
         Dense(weights(rng, 5, 17), maybe(5)),
     ]
     return chain(layers, (channels, 12, 12))
+
+
+def without_biases(net: Graph) -> Graph:
+    """The same network, its biases left out."""
+    return replace(
+        net,
+        nodes=tuple(
+            replace(node, layer=replace(node.layer, bias=None)) if isinstance(node.layer, Weighted) else node
+            for node in net.nodes
+        ),
+    )
 
 
 def gated_net() -> Graph:

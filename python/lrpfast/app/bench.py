@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -13,21 +12,19 @@ from time import perf_counter, sleep
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lrpfast.app.images import DEFAULT_SIZE, InputFormat, Preprocessing, resized
+from lrpfast.app.images import Preprocessing
 from lrpfast.app.report import say, seconds
-from lrpfast.composites import PRESETS, Composite, named
+from lrpfast.app.samples import Floats, composite_with, noise, pixels, require_preset
 from lrpfast.engine.native import NativeEngine
 from lrpfast.engine.native.timing import StageTime, forward, stage_times
 from lrpfast.lrp import LRP
-from lrpfast.model import Model, load
+from lrpfast.model import load
 from lrpfast.view.pictures import read_picture
 
-Floats: TypeAlias = npt.NDArray[np.float32]
 Call: TypeAlias = Callable[[], object]
 
 #: Seconds that the rounds take in all, and the least and the greatest number of rounds.
@@ -75,8 +72,7 @@ class Spread:
 
 def run_bench(request: Request) -> None:
     """Measure, and print what was found."""
-    if request.composite not in PRESETS:
-        named(request.composite)  # raises, with the names that come close
+    require_preset(request.composite)
     picture = None if request.image is None else read_picture(request.image)
 
     start = perf_counter()
@@ -87,8 +83,7 @@ def run_bench(request: Request) -> None:
     lrp.attribute(x)
     first = perf_counter() - start
 
-    order = model.graph.input_permutation or range(x.ndim - 1)
-    inner = np.ascontiguousarray(x.transpose(0, *(1 + axis for axis in order)))
+    inner = np.ascontiguousarray(model.graph.arranged(x))
     engine = cast(NativeEngine, lrp._engine)
     calls: dict[str, Call] = {
         "forward": lambda: forward(engine, inner),
@@ -109,25 +104,6 @@ def run_bench(request: Request) -> None:
     print_figures(console, request, times, found)
     if layers:
         print_layers(console, layers)
-
-
-def noise(model: Model) -> tuple[Floats, float, float]:
-    """A random sample of the model's shape, and the bounds of its values."""
-    shape = tuple(size or DEFAULT_SIZE for size in model.input_shape[1:])
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32), -1.0, 1.0
-
-
-def pixels(model: Model, picture: Any, preprocessing: Preprocessing) -> tuple[Floats, Any, Any]:
-    """A picture as the model takes it, and the bounds of its values."""
-    form = InputFormat.of(model)
-    sample = preprocessing.sample(resized(picture, form.width, form.height, "crop"), form)
-    return (sample, *preprocessing.bounds(form))
-
-
-def composite_with(name: str, low: npt.ArrayLike, high: npt.ArrayLike) -> Composite:
-    """The preset of that name, with the bounds of the input where it takes them."""
-    takes = inspect.signature(PRESETS[name]).parameters
-    return PRESETS[name](**{key: bound for key, bound in (("low", low), ("high", high)) if key in takes})
 
 
 def prediction(path: Path, x: Floats, threads: int | None) -> tuple[Call | None, str]:

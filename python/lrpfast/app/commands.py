@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from lrpfast.app.images import PREPROCESSINGS
+from lrpfast.app.images import PREPROCESSINGS, Preprocessing
 from lrpfast.errors import LRPError
 from lrpfast.view.extras import optional
 
@@ -40,6 +40,15 @@ class Resize(str, Enum):
 
 Preprocess = Enum("Preprocess", {name: name for name in PREPROCESSINGS}, type=str)  # type: ignore[misc]
 
+CompositeName = Annotated[str, typer.Option("--composite", "-c", help="Preset of rules.")]
+PreprocessName = Annotated[
+    Preprocess | None,
+    typer.Option("--preprocess", "-p", help="What the model was trained with, for a picture.", show_default="0-1"),
+]
+Mean = Annotated[str | None, typer.Option(metavar="M[,M,M]", help="Subtract this from the scaled pixels.")]
+Std = Annotated[str | None, typer.Option(metavar="S[,S,S]", help="Then divide by this.")]
+Bgr = Annotated[bool | None, typer.Option("--bgr/--rgb", help="Order of the model's channels.", show_default=False)]
+Size = Annotated[int | None, typer.Option(min=1, help="Pixels a side, for a model that takes any.", show_default="224")]
 Colors = Annotated[str, typer.Option(help="seismic, bwr, coldnhot, blueorange, or another colour map of matplotlib.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use.", show_default="all cores")]
@@ -57,6 +66,14 @@ def numbers(option: str, text: str | None, above: float = -math.inf) -> tuple[fl
         bound = f" above {above:g}" if above > -math.inf else ""
         raise typer.BadParameter(f"{option} '{text}': give one number{bound}, or three with commas between them.")
     return values
+
+
+def scaling(
+    preprocess: Preprocess | None, mean: str | None = None, std: str | None = None, bgr: bool | None = None
+) -> Preprocessing:
+    """What the options of that name ask for together."""
+    chosen = PREPROCESSINGS[preprocess.value if preprocess else "0-1"]
+    return chosen.adjusted(numbers("--mean", mean), numbers("--std", std, above=0), bgr)
 
 
 @contextmanager
@@ -120,7 +137,7 @@ def explain(
             show_default="here, IMAGE_COMPOSITE.png",
         ),
     ] = None,
-    composite: Annotated[str, typer.Option("--composite", "-c", help="Preset of rules.")] = "epsilon_plus_flat",
+    composite: CompositeName = "epsilon_plus_flat",
     epsilon: Annotated[float | None, typer.Option(min=0, help="The preset's epsilon.")] = None,
     gamma: Annotated[float | None, typer.Option(min=0, help="The preset's gamma.")] = None,
     target: Annotated[
@@ -133,19 +150,12 @@ def explain(
         ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Text file with the name of each class on a line.")] = None,
-    preprocess: Annotated[
-        Preprocess | None,
-        typer.Option("--preprocess", "-p", help="What the model was trained with.", show_default="0-1"),
-    ] = None,
-    mean: Annotated[str | None, typer.Option(metavar="M[,M,M]", help="Subtract this from the scaled pixels.")] = None,
-    std: Annotated[str | None, typer.Option(metavar="S[,S,S]", help="Then divide by this.")] = None,
-    bgr: Annotated[
-        bool | None, typer.Option("--bgr/--rgb", help="Order of the model's channels.", show_default=False)
-    ] = None,
+    preprocess: PreprocessName = None,
+    mean: Mean = None,
+    std: Std = None,
+    bgr: Bgr = None,
     resize: Annotated[Resize, typer.Option(help="Cut the picture to the model's shape, or squash it.")] = Resize.crop,
-    size: Annotated[
-        int | None, typer.Option(min=1, help="Pixels a side, for a model that takes any.", show_default="224")
-    ] = None,
+    size: Size = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also show the relevance over the picture.")] = False,
     colors: Colors = "seismic",
     top: Annotated[int, typer.Option(min=1, help="Predictions to list.")] = 5,
@@ -162,7 +172,6 @@ def explain(
         from lrpfast.app.explain import Request, run_explain
 
         assumed = preprocess is None and mean is None and std is None
-        scaling = PREPROCESSINGS[preprocess.value if preprocess else "0-1"]
         parameters = {"epsilon": epsilon, "gamma": gamma}
         request = Request(
             model=model,
@@ -172,7 +181,7 @@ def explain(
             parameters={name: value for name, value in parameters.items() if value is not None},
             target=target,
             labels=labels,
-            preprocessing=scaling.adjusted(numbers("--mean", mean), numbers("--std", std, above=0), bgr),
+            preprocessing=scaling(preprocess, mean, std, bgr),
             assumed=assumed,
             resize=resize.value,
             size=size,
@@ -186,17 +195,38 @@ def explain(
 
 
 @app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="ONNX file.")],
+    image: Annotated[Path | None, typer.Argument(help="Picture to measure on.", show_default="random numbers")] = None,
+    composite: CompositeName = "epsilon_plus_flat",
+    preprocess: PreprocessName = None,
+    mean: Mean = None,
+    std: Std = None,
+    bgr: Bgr = None,
+    size: Size = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with shares of the score.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Tell whether LRP is applicable to a model, layer by layer, and measure it.
+
+    Exit code 1 says that it is not.
+    """
+    with failures(debug):
+        from lrpfast.app.check import Request, run_check
+
+        if not run_check(Request(model, image, composite, scaling(preprocess, mean, std, bgr), size, as_json)):
+            raise typer.Exit(1)
+
+
+@app.command()
 def bench(
     model: Annotated[Path, typer.Argument(help="ONNX file.")],
-    composite: Annotated[str, typer.Option("--composite", "-c", help="Preset of rules.")] = "epsilon_plus_flat",
+    composite: CompositeName = "epsilon_plus_flat",
     threads: Threads = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples a call.")] = 1,
     layers: Annotated[bool, typer.Option("--layers", help="Also show the time of each layer.")] = False,
     image: Annotated[Path | None, typer.Option(help="Picture to explain.", show_default="random numbers")] = None,
-    preprocess: Annotated[
-        Preprocess | None,
-        typer.Option("--preprocess", "-p", help="What the model was trained with, for --image.", show_default="0-1"),
-    ] = None,
+    preprocess: PreprocessName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, in seconds and bytes.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -207,5 +237,4 @@ def bench(
     with failures(debug):
         from lrpfast.app.bench import Request, run_bench
 
-        scaling = PREPROCESSINGS[preprocess.value if preprocess else "0-1"]
-        run_bench(Request(model, composite, image, scaling, batch, threads, layers, as_json))
+        run_bench(Request(model, composite, image, scaling(preprocess), batch, threads, layers, as_json))

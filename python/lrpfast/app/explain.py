@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from lrpfast.app.classes import Classes, match_labels, probabilities, read_label
 from lrpfast.app.images import Floats, InputFormat, Preprocessing, Resize, resized
 from lrpfast.app.outputs import make_folder, plan_outputs
 from lrpfast.app.report import Finding, Prediction, print_finding, print_findings, say, seconds, with_progress
-from lrpfast.composites import PRESETS, Composite, named
+from lrpfast.app.samples import composite_with, require_preset
 from lrpfast.errors import FileError, InputError
 from lrpfast.lrp import LRP, BackendName
 from lrpfast.model import Model, load
@@ -57,8 +56,7 @@ def run_explain(request: Request) -> None:
     What can be refused before the model is loaded is refused then. A picture that cannot be read does not
     keep the others from being explained; an error at the end names it.
     """
-    if request.composite not in PRESETS:
-        named(request.composite)  # raises, with the names that come close
+    require_preset(request.composite)
     sources = [request.model, *([request.labels] if request.labels else [])]
     outputs = plan_outputs(request.images, request.out, request.composite, sources)
     color_table(request.colors)
@@ -72,7 +70,8 @@ def run_explain(request: Request) -> None:
     if request.labels and names is not None:
         classes = match_labels(request.labels, names, classes.count)
     target = None if request.target is None else classes.find(request.target)
-    lrp = LRP(model, composite_for(request, form), backend=request.backend, threads=request.threads)
+    composite = composite_with(request.composite, *request.preprocessing.bounds(form), **request.parameters)
+    lrp = LRP(model, composite, backend=request.backend, threads=request.threads)
     prepared = perf_counter()
 
     explainer = Explainer(request, lrp, form, classes, target)
@@ -122,18 +121,6 @@ def classes_of(model: Model, form: InputFormat) -> Classes:
             f"Explain it in Python: lrpfast.LRP(model).attribute(x, target), target with the output's shape."
         )
     return Classes(math.prod(shape))
-
-
-def composite_for(request: Request, form: InputFormat) -> Composite:
-    """The preset asked for, with the bounds of the input where it takes them."""
-    factory = PRESETS[request.composite]
-    takes = inspect.signature(factory).parameters
-    for option in request.parameters:
-        if option not in takes:
-            raise InputError(f"The preset '{request.composite}' has no {option}; leave out --{option}.")
-    low, high = request.preprocessing.bounds(form)
-    bounds: dict[str, Floats] = {name: bound for name, bound in (("low", low), ("high", high)) if name in takes}
-    return factory(**bounds, **request.parameters)
 
 
 class Explainer:

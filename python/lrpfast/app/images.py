@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from lrpfast.check.probe import DEFAULT_SIZE
 from lrpfast.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Resize: TypeAlias = Literal["crop", "squash"]
-
-#: Size of the picture for models that take any.
-DEFAULT_SIZE = 224
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""What commands explain, and the preset that fits it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lrpfast.app.images import InputFormat, Preprocessing, resized
+from lrpfast.check.probe import HIGH, LOW, probe
+from lrpfast.composites import PRESETS, Composite, named
+from lrpfast.errors import InputError
+from lrpfast.model import Model
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+
+def require_preset(name: str) -> None:
+    """Refuse a name that no preset has, with those that come close."""
+    if name not in PRESETS:
+        named(name)
+
+
+def noise(model: Model, size: int | None = None) -> tuple[Floats, Any, Any]:
+    """A random sample, of `size` where the model leaves that free, and the bounds of its values."""
+    return probe(model, size), LOW, HIGH
+
+
+def pixels(
+    model: Model, picture: Any, preprocessing: Preprocessing, size: int | None = None
+) -> tuple[Floats, Any, Any]:
+    """A picture as the model takes it, of `size` where the model leaves that free, and the bounds of its values."""
+    form = InputFormat.of(model, size)
+    sample = preprocessing.sample(resized(picture, form.width, form.height, "crop"), form)
+    return (sample, *preprocessing.bounds(form))
+
+
+def composite_with(name: str, low: npt.ArrayLike, high: npt.ArrayLike, **parameters: float) -> Composite:
+    """The preset of that name with its parameters, and with the bounds of the input where it takes them."""
+    takes = inspect.signature(PRESETS[name]).parameters
+    for parameter in parameters:
+        if parameter not in takes:
+            raise InputError(f"The preset '{name}' has no {parameter}; leave out --{parameter}.")
+    bounds = {key: bound for key, bound in (("low", low), ("high", high)) if key in takes}
+    return PRESETS[name](**bounds, **parameters)
