@@ -89,10 +89,10 @@ def import_lines(found: Sequence[Found]) -> list[str]:
     return table(("import", "after", "ms"), rows)
 
 
-def write_page(page: Path, written: Sequence[str]) -> None:
+def write_page(page: Path, written: Sequence[str], begin: str = BEGIN) -> None:
     """Put lines between the marks of a page; ValueError where it has none."""
     text = page.read_text("utf-8")
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{page} has no marks; give it the lines '{BEGIN}' and '{END}'")
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    page.write_text(before + "\n".join([BEGIN, "", *written, "", END]) + after, "utf-8")
+    if begin not in text or END not in text:
+        raise ValueError(f"{page} has no marks; give it the lines '{begin}' and '{END}'")
+    before, after = text.partition(begin)[0], text.partition(END)[2]
+    page.write_text(before + "\n".join([begin, "", *written, "", END]) + after, "utf-8")
