@@ -20,12 +20,12 @@ from lrpfast.check.measure import PROPORTIONAL
 from lrpfast.composites import Composite, OfKind
 from lrpfast.engine.plan import Step, make_plan
 from lrpfast.engine.reference import ReferenceEngine
-from lrpfast.engine.reference.engine import to_winners
+from lrpfast.engine.reference.engine import unpooled
 from lrpfast.engine.reference.maps import windows
 from lrpfast.engine.routing import padded
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Array, AveragePool, Convolution, Layer, MaxPool, Weighted, fitted
-from lrpfast.rules import Epsilon, LinearRule, ZPlus
+from lrpfast.rules import Epsilon, Gradient, LinearRule, ZPlus
 from lrpfast.view.pictures import read_picture
 
 from .models import subjects
@@ -153,6 +153,8 @@ def pools_table(measured: list[Subject]) -> list[str]:
     rows = []
     for one in measured:
         pools = Pools(one)
+        if not pools.windows:
+            continue
         counts = [f"{count:,}" for count in (pools.windows, pools.carrying, pools.tied)]
         share = percent(pools.tied_relevance / pools.relevance)
         rows.append((one.name, *counts, f"{share} %", f"{pools.winners:,}", f"{pools.several:,}"))
@@ -180,7 +182,7 @@ class Pools:
         a = self._values[step.node.inputs[0]]
         carries = received != 0
         tied = carries & is_tied(layer, a, output)
-        wins = to_winners(layer, a, carries.astype(np.float64))
+        wins = unpooled(Gradient(), layer, a, carries.astype(np.float64))
         self.windows += output.size
         self.carrying += int(carries.sum())
         self.tied += int(tied.sum())

@@ -18,6 +18,7 @@ from lrpfast.engine.native.layout import Bench, Halo, adjoint_halo, forward_halo
 from lrpfast.engine.reference import engine as reference
 from lrpfast.engine.reference.maps import ConvolutionMap, modified
 from lrpfast.model.layers import Convolution, MaxPool, Shape, Window
+from lrpfast.rules import Gradient
 from lrpfast.rules.terms import AS_IS, POSITIVE
 
 from .models import Floats
@@ -182,7 +183,9 @@ def test_max_pool(benchmark: Any, results: Results, bench: Bench, back: bool) ->
             step.run(bench.threads)
 
     def slow() -> Floats:
-        return reference.to_winners(layer, values, relevance) if back else reference.max_pool(layer, values)[0]
+        return (
+            reference.unpooled(Gradient(), layer, values, relevance) if back else reference.max_pool(layer, values)[0]
+        )
 
     native()
     agree(stored(out, MAP, bench.threads) if back else stored(y, small, bench.threads), slow())
