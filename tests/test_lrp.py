@@ -11,7 +11,7 @@ import pytest
 
 import lrpfast
 from lrpfast import LRP, CompositeError, InputError, InputTypeError, LRPError, Model
-from lrpfast.composites import PRESETS, EpsilonGammaBox
+from lrpfast.composites import PRESETS, DeepTaylorBounded, EpsilonGammaBox
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Activation, Convolution, MaxPool, Transpose
 from oracles.graphs import BACKENDS, FLOATS, chain, model_of, small_cnn, window
@@ -142,7 +142,8 @@ def test_relevance_sums_to_the_explained_score(model: Model, backend: str) -> No
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_gradients_are_seeded_with_one_and_the_rest_with_the_score(model: Model, preset: str, backend: str) -> None:
-    composite = EpsilonGammaBox(-4, 4) if preset == "epsilon_gamma_box" else preset
+    bounded = {"epsilon_gamma_box": EpsilonGammaBox, "deep_taylor_bounded": DeepTaylorBounded}
+    composite = bounded[preset](-4, 4) if preset in bounded else preset
     x, classes = samples(2), [1, 3]
     lrp = LRP(model, composite, backend)
     found = lrp.attribute(x, classes)

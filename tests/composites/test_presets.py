@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import lrpfast.composites
-from lrpfast.composites import PRESETS, Composite, EpsilonGammaBox, named
+from lrpfast.composites import PRESETS, Composite, DeepTaylorBounded, EpsilonGammaBox, named
 from lrpfast.engine.plan import make_plan
 from lrpfast.errors import CompositeError
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Activation, Affine, AveragePool, Convolution, Dense, MaxPool, Reshape, Sum
-from oracles.graphs import graph, node, weights, window
+from oracles.graphs import graph, node, small_cnn, weights, window
 
 RNG = np.random.default_rng(0)
 
@@ -71,6 +71,10 @@ EXPECTED = {
     "preset_a_flat": layered("Flat()", "AlphaBeta(alpha=1, beta=0)", "Epsilon(epsilon=0.1)"),
     "preset_b": layered("AlphaBeta()", "AlphaBeta()", "Epsilon(epsilon=0.1)"),
     "preset_b_flat": layered("Flat()", "AlphaBeta()", "Epsilon(epsilon=0.1)"),
+    "deep_taylor": gradients("Gradient()") | dict.fromkeys(["stem", "conv", "dense"], "WSquare()"),
+    "deep_taylor_bounded": gradients("Gradient()")
+    | dict.fromkeys(["conv", "dense"], "WSquare()")
+    | {"stem": "ZBox(low=-2.1, high=2.6)"},
     "gradient": gradients("Gradient()"),
     "gradient_x_input": gradients("Gradient()"),
     "deconvnet": gradients("ReLUDeconvNet()"),
@@ -80,7 +84,8 @@ EXPECTED = {
 
 
 def preset(name: str) -> Composite:
-    return EpsilonGammaBox(low=-2.1, high=2.6) if name == "epsilon_gamma_box" else named(name)
+    bounded = {"epsilon_gamma_box": EpsilonGammaBox, "deep_taylor_bounded": DeepTaylorBounded}
+    return bounded[name](low=-2.1, high=2.6) if name in bounded else named(name)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -99,6 +104,12 @@ def test_flat_takes_a_first_dense_layer_too(name: str) -> None:
 
 def test_the_box_is_for_convolutions_alone() -> None:
     assert rules(preset("epsilon_gamma_box"), sample("dense"))["stem"] == "Epsilon()"
+
+
+def test_deep_taylor_takes_positive_contributions_where_an_activation_follows() -> None:
+    found = rules(preset("deep_taylor"), small_cnn())
+    assert [found[name] for name in ("n0", "n3", "n7", "n9")] == ["ZPlus(zero_bias=True)"] * 3 + ["WSquare()"]
+    assert rules(preset("deep_taylor_bounded"), small_cnn())["n0"] == "ZBox(low=-2.1, high=2.6)"
 
 
 @pytest.mark.parametrize("name", EXPECTED)

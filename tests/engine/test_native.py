@@ -16,7 +16,7 @@ import pytest
 
 from lrpfast import LRP
 from lrpfast._native import available_isas
-from lrpfast.composites import PRESETS, Composite, EpsilonEverywhere, EpsilonGammaBox, named
+from lrpfast.composites import PRESETS, Composite, DeepTaylorBounded, EpsilonEverywhere, EpsilonGammaBox, named
 from lrpfast.engine.native import NativeEngine
 from lrpfast.engine.plan import make_plan
 from lrpfast.model.graph import Graph
@@ -47,7 +47,11 @@ def inputs(batch: int = 5, seed: int = 5) -> Floats:
 
 def preset(name: str) -> Composite:
     """A preset; Epsilon for every layer keeps its denominators, which have any sign, away from zero."""
-    given = {"epsilon_gamma_box": EpsilonGammaBox(low=-2, high=2), "epsilon": EpsilonEverywhere(0.1)}
+    given = {
+        "epsilon_gamma_box": EpsilonGammaBox(low=-2, high=2),
+        "deep_taylor_bounded": DeepTaylorBounded(low=-2, high=2),
+        "epsilon": EpsilonEverywhere(0.1),
+    }
     return given.get(name) or named(name)
 
 

@@ -1,11 +1,24 @@
 """Composites: which rule each layer gets, by hand or by the presets that the field knows."""
 
 from lrpfast.composites.composite import Composite
-from lrpfast.composites.matching import Depth, First, Last, LayerInfo, Match, Named, OfFunction, OfKind, Where
+from lrpfast.composites.matching import (
+    Activated,
+    Depth,
+    First,
+    Last,
+    LayerInfo,
+    Match,
+    Named,
+    OfFunction,
+    OfKind,
+    Where,
+)
 from lrpfast.composites.presets import (
     PRESETS,
     BetaSmooth,
     DeconvNet,
+    DeepTaylor,
+    DeepTaylorBounded,
     EpsilonAlpha2Beta1,
     EpsilonAlpha2Beta1Flat,
     EpsilonEverywhere,
@@ -26,9 +39,12 @@ from lrpfast.composites.presets import (
 
 __all__ = [
     "PRESETS",
+    "Activated",
     "BetaSmooth",
     "Composite",
     "DeconvNet",
+    "DeepTaylor",
+    "DeepTaylorBounded",
     "Depth",
     "EpsilonAlpha2Beta1",
     "EpsilonAlpha2Beta1Flat",

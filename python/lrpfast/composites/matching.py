@@ -17,7 +17,8 @@ class LayerInfo:
     `depth` counts the weighted layers (conv and dense) from the input, 0 the first, and `depths` is their
     number; a layer without weights has the depth of the weighted one before it. `first` is true for a
     weighted layer that no other weighted layer comes before, `last` for one that none comes after. `function` is
-    that of an activation, such as "relu", and empty for other layers.
+    that of an activation, such as "relu", and empty for other layers. `activated` is true for a layer whose output goes
+    through activations only.
     """
 
     name: str
@@ -28,6 +29,7 @@ class LayerInfo:
     depth: int
     depths: int
     function: str = ""
+    activated: bool = False
 
 
 class Match:
@@ -135,6 +137,17 @@ class Last(Match):
 
     def __str__(self) -> str:
         return "last layer"
+
+
+@dataclass(frozen=True)
+class Activated(Match):
+    """Layers whose output goes through activations only."""
+
+    def __call__(self, layer: LayerInfo) -> bool:
+        return layer.activated
+
+    def __str__(self) -> str:
+        return "activated"
 
 
 @dataclass(frozen=True)

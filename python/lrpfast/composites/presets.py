@@ -2,7 +2,8 @@
 
 Sources: Kohlbrenner et al., *Towards Best Practice in Explaining Neural Network Decisions with LRP*, IJCNN
 2020; Anders et al., *Software for Dataset-wide XAI*, 2021 (Zennit's names); Alber et al., *iNNvestigate
-Neural Networks!*, JMLR 2019 (the presets A and B).
+Neural Networks!*, JMLR 2019 (the presets A and B, deep Taylor). iNNvestigate puts the whole bias into both
+denominators of AlphaBeta; here, as in Zennit, each gets the part of its sign.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeVar
 import numpy.typing as npt
 
 from lrpfast.composites.composite import Composite
-from lrpfast.composites.matching import First, Match, OfFunction, OfKind
+from lrpfast.composites.matching import Activated, First, Match, OfFunction, OfKind
 from lrpfast.errors import CompositeError
 from lrpfast.model.layers import KINDS
 from lrpfast.rules import (
@@ -29,6 +30,7 @@ from lrpfast.rules import (
     ReLUDeconvNet,
     ReLUGuidedBackprop,
     Rule,
+    WSquare,
     ZBox,
     ZPlus,
 )
@@ -137,6 +139,31 @@ def PresetB(epsilon: float = 0.1) -> Composite:
 def PresetBFlat(epsilon: float = 0.1) -> Composite:
     """As PresetB, with Flat for the first layer."""
     return _layered("preset_b_flat", AlphaBeta(2, 1), Epsilon(epsilon), (First(), Flat()))
+
+
+@preset("deep_taylor")
+def DeepTaylor(stabilizer: float = 1e-6) -> Composite:
+    """Deep Taylor decomposition for inputs without bounds (Montavon et al., Pattern Recognition 65, 2017).
+
+    ZPlus without biases for weighted layers with an activation, WSquare for those without, the gradient for all others.
+    """
+    return _deep_taylor("deep_taylor", stabilizer)
+
+
+@preset("deep_taylor_bounded")
+def DeepTaylorBounded(low: npt.ArrayLike, high: npt.ArrayLike, stabilizer: float = 1e-6) -> Composite:
+    """As DeepTaylor, with ZBox and the input's bounds for the first layer."""
+    return _deep_taylor("deep_taylor_bounded", stabilizer, (First(), ZBox(low, high, stabilizer)))
+
+
+def _deep_taylor(name: str, stabilizer: float, *first: tuple[Match, Rule]) -> Composite:
+    weighted = OfKind("conv", "dense")
+    entries = [
+        (weighted & Activated(), ZPlus(stabilizer, zero_bias=True)),
+        (weighted, WSquare(stabilizer)),
+        (EVERYTHING, Gradient()),
+    ]
+    return Composite(name, [*first, *entries])
 
 
 @preset("epsilon")

@@ -135,7 +135,10 @@ def layer_infos(graph: Graph) -> list[LayerInfo]:
         last = heavy and not ahead.get(node.output, False)
         kind, depth = node.layer.kind, max(count - 1, 0)
         function = node.layer.function if isinstance(node.layer, Activation) else ""
-        infos.append(LayerInfo(node.name, node.operator, kind, first, last, depth, sum(weighted), function))
+        readers = graph.consumers[node.output]
+        activated = bool(readers) and all(isinstance(reader.layer, Activation) for reader in readers)
+        activated = activated and node.output != graph.output
+        infos.append(LayerInfo(node.name, node.operator, kind, first, last, depth, sum(weighted), function, activated))
     return infos
 
 
