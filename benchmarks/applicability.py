@@ -173,7 +173,7 @@ class Pools:
             output, state = engine.forward(sample[np.newaxis])
             seed = np.where(output == output.max(), output, 0)
             self._values = state.values
-            engine.relevance(state, seed[:, np.newaxis], self._look)
+            engine.relevance(state, seed[:, np.newaxis], watch=self._look)
 
     def _look(self, step: Step, output: Array, received: Array, handed: object) -> None:
         layer = step.node.layer
@@ -260,7 +260,7 @@ def carrying(model: lrpfast.Model, x: Array) -> tuple[str, str]:
 
     engine = ReferenceEngine(make_plan(model.graph, PROPORTIONAL))
     output, state = engine.forward(x.astype(np.float64))
-    engine.relevance(state, np.where(output == output.max(axis=1, keepdims=True), output, 0)[:, np.newaxis], look)
+    engine.relevance(state, np.where(output == output.max(axis=1, keepdims=True), output, 0)[:, np.newaxis], watch=look)
     on, received = seen
     return f"{on:,.0f}", f"{received:,.0f}"
 

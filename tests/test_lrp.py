@@ -126,6 +126,150 @@ def test_a_class_is_seeded_with_its_score(lrp: LRP) -> None:
     assert (found.relevance == lrp.attribute(x, seed).relevance).all()
 
 
+def test_the_runner_up_is_taken_away(lrp: LRP) -> None:
+    x = samples(3)
+    scores = lrp.attribute(x).output
+    order = scores.argsort(axis=1)[:, ::-1]
+    rows = np.arange(3)
+    seed = one_hot(order[:, 0], scores[rows, order[:, 0]]) - one_hot(order[:, 1], scores[rows, order[:, 1]])
+    found = lrp.attribute(x, against="runner_up")
+    assert (found.relevance == lrp.attribute(x, seed).relevance).all()
+    assert found.target.tolist() == order[:, 0].tolist()
+
+
+def test_the_runner_up_of_a_lower_class_is_the_highest(lrp: LRP) -> None:
+    x = samples(2)
+    scores = lrp.attribute(x).output
+    best, worst = scores.argmax(axis=1), scores.argmin(axis=1)
+    seed = one_hot(worst, scores.min(axis=1)) - one_hot(best, scores.max(axis=1))
+    assert (lrp.attribute(x, worst, against="runner_up").relevance == lrp.attribute(x, seed).relevance).all()
+
+
+def test_the_mean_of_all_others_is_taken_away(lrp: LRP) -> None:
+    x, rows = samples(2), np.arange(2)
+    scores = lrp.attribute(x).output
+    seed = -scores / np.float32(CLASSES - 1)
+    seed[rows, [1, 3]] = scores[rows, [1, 3]]
+    found = lrp.attribute(x, [1, 3], against="others").relevance
+    assert_agree(found, lrp.attribute(x, seed).relevance, lrp)
+
+
+def test_another_class_is_taken_away_from_each_of_several(lrp: LRP) -> None:
+    x = samples(2)
+    found = lrp.attribute(x, [[0, 1], [2, 3]], against=4)
+    assert found.relevance.shape == (2, 2, *SHAPE)
+    for column in range(2):
+        alone = lrp.attribute(x, [column, 2 + column], against=4)
+        assert_agree(found.relevance[:, column], alone.relevance, lrp)
+
+
+AGAINST = {
+    "a word": (None, "all", "'runner_up', 'others' or a class from 0 to 4"),
+    "out of range": (None, 5, "a class from 0 to 4"),
+    "itself": ([1, 2, 3], 2, "cannot be told apart from itself"),
+    "a whole seed": (np.ones((3, CLASSES), np.float32), "others", "is the whole seed"),
+}
+
+
+@pytest.mark.parametrize("case", AGAINST)
+def test_what_cannot_be_told_apart_is_refused(lrp: LRP, case: str) -> None:
+    target, against, message = AGAINST[case]
+    with pytest.raises(InputError, match=message):
+        lrp.attribute(samples(3), target, against=against)  # type: ignore[arg-type]
+
+
+# Layers inside
+
+
+@pytest.mark.parametrize("target", [None, [[0, 1], [2, 3], [4, 0]]], ids=["one", "several"])
+def test_relevance_of_layers_inside(lrp: LRP, target: Any) -> None:
+    x, names = samples(3), ["n9", "n6", "n4", "n3", "n1", "n0"]
+    found, alone = lrp.attribute(x, target, layers=names), lrp.attribute(x, target)
+    assert_agree(found.relevance, alone.relevance, lrp)
+    leading = alone.relevance.shape[: alone.relevance.ndim - 3]
+    shapes = {"n9": (5,), "n6": (180,), "n4": (20, 6, 6), "n3": (20, 6, 6), "n1": (8, 12, 12), "n0": (8, 12, 12)}
+    assert {name: array.shape for name, array in found.layers.items()} == {n: (*leading, *shapes[n]) for n in names}
+    for name in names:
+        total = found.layers[name].reshape(*leading, -1).sum(axis=-1)
+        np.testing.assert_allclose(total, found.audit[name].received, rtol=1e-4, atol=1e-6)
+
+
+def test_both_backends_agree_on_layers_inside(model: Model) -> None:
+    x, names = samples(2), ["n8", "n4", "n2", "n0"]
+    native, reference = (
+        LRP(model, "epsilon_plus_flat", name).attribute(x, layers=names) for name in ("native", "reference")
+    )
+    for name in names:
+        scale = np.abs(reference.layers[name]).max()
+        np.testing.assert_allclose(native.layers[name], reference.layers[name], atol=5e-6 * scale)
+
+
+def test_masks_of_all_channels_add_up_to_the_whole(lrp: LRP) -> None:
+    x = samples(2)
+    whole = lrp.attribute(x)
+    parts = lrp.attribute(x, masks={"n4": np.eye(20)})
+    assert parts.relevance.shape == (2, 20, *SHAPE)
+    scale = np.abs(whole.relevance).max()
+    np.testing.assert_allclose(parts.relevance.sum(axis=1), whole.relevance, atol=2e-6 * scale)
+
+
+def test_a_mask_keeps_what_goes_through_its_channels(lrp: LRP) -> None:
+    x, mask = samples(2), np.arange(20) % 3 == 0
+    found = lrp.attribute(x, layers=["n4"], masks={"n4": mask})
+    assert found.relevance.shape == x.shape
+    assert not found.layers["n4"][:, ~mask].any()
+    whole = lrp.attribute(x, layers=["n4"]).layers["n4"]
+    assert_agree(found.layers["n4"][:, mask], whole[:, mask], lrp)
+    zero = lrp.attribute(x, masks={"n4": np.zeros(20)})
+    assert not zero.relevance.any()
+
+
+def test_masks_of_several_layers_hold_together(lrp: LRP) -> None:
+    x, first, second = samples(2), np.arange(8) < 4, np.arange(20) < 10
+    both = lrp.attribute(x, masks={"n1": first, "n4": second}, layers=["n1"])
+    assert not both.layers["n1"][:, 4:].any()
+    rest = [lrp.attribute(x, masks={"n1": a, "n4": b}).relevance for a in (first, ~first) for b in (second, ~second)]
+    whole = lrp.attribute(x).relevance
+    np.testing.assert_allclose(sum(rest), whole, atol=4e-6 * float(np.abs(whole).max()))
+
+
+def test_classes_and_masks_come_in_pairs(lrp: LRP) -> None:
+    x, masks = samples(2), np.eye(20)[:2]
+    found = lrp.attribute(x, [[0, 1], [2, 3]], masks={"n4": masks})
+    for column in range(2):
+        alone = lrp.attribute(x, [column, 2 + column], masks={"n4": masks[column]})
+        assert_agree(found.relevance[:, column], alone.relevance, lrp)
+
+
+def test_channels_are_summed_over_their_map(lrp: LRP) -> None:
+    found = lrp.attribute(samples(2), layers=["n4", "n8"])
+    np.testing.assert_allclose(found.channels("n4"), found.layers["n4"].sum(axis=(2, 3)), rtol=1e-6)
+    assert found.channels("n8").shape == (2, 17)
+    with pytest.raises(InputError, match="'n3' was not asked for"):
+        found.channels("n3")
+    several = lrp.attribute(samples(2), [[0, 1], [1, 2]], layers=["n4"])
+    assert several.channels("n4").shape == (2, 2, 20)
+
+
+INSIDE = {
+    "no such layer": ({"layers": ["n44"]}, "no layer 'n44'. Did you mean n4"),
+    "no such mask": ({"masks": {"x": [1]}}, "no layer 'x'"),
+    "channels": ({"masks": {"n4": np.ones(19)}}, r"\(19,\); give one factor for each of the 20 channels"),
+    "a whole map": ({"masks": {"n4": np.ones((20, 6, 6))}}, r"\(20, 6, 6\); give"),
+    "words": ({"masks": {"n4": ["a"] * 20}}, "must hold numbers"),
+    "not finite": ({"masks": {"n4": np.full(20, np.nan)}}, "NaN"),
+    "unequal numbers": ({"masks": {"n4": np.ones((2, 20)), "n1": np.ones((3, 8))}}, r"\[2, 3\] explanations"),
+    "as many as classes": ({"target": [[0, 1, 2]] * 2, "masks": {"n4": np.ones((2, 20))}}, "the target for 3"),
+}
+
+
+@pytest.mark.parametrize("case", INSIDE)
+def test_what_is_not_inside_the_model_is_refused(lrp: LRP, case: str) -> None:
+    given, message = INSIDE[case]
+    with pytest.raises((InputError, InputTypeError), match=message):
+        lrp.attribute(samples(2), **given)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_relevance_sums_to_the_explained_score(model: Model, backend: str) -> None:
     found = LRP(model, EPSILON, backend).attribute(samples(3, FLOATS[backend]), [0, 1, 2])

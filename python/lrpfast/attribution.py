@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ class Attribution:
     channel_axis : int or None
         Axis of a sample (the batch not counted) that holds the channels: 0 for NCHW, 2 for NHWC, None for
         vectors.
+    layers : dict of str to ndarray, shape (N, C, ...) or (N, T, C, ...)
+        Relevance at the output of the layers that were asked for, channels first.
     """
 
     relevance: npt.NDArray[np.floating[Any]]
@@ -50,10 +52,33 @@ class Attribution:
     audit: object
     input: npt.NDArray[np.floating[Any]]
     channel_axis: int | None = None
+    layers: dict[str, npt.NDArray[np.floating[Any]]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         relevance = f"{self.relevance.dtype} {self.relevance.shape}"
         return f"Attribution(relevance={relevance}, output={self.output.shape})"
+
+    def channels(self, layer: str) -> npt.NDArray[np.floating[Any]]:
+        """Relevance of each channel of a layer that was asked for, summed over its map.
+
+        ``channels(layer)[0].argsort()[::-1]`` ranks those of the first sample by what they contributed.
+
+        Returns
+        -------
+        ndarray, shape (N, C) or (N, T, C)
+
+        Raises
+        ------
+        InputError
+            The layer was not among those that `LRP.attribute` was asked for.
+        """
+        if layer not in self.layers:
+            listing = ", ".join(self.layers) or "none"
+            raise InputError(
+                f"Relevance of the layer {layer!r} was not asked for (only: {listing}); pass it in layers=."
+            )
+        found, leading = self.layers[layer], self.relevance.ndim - self.input.ndim + 2
+        return np.asarray(found.reshape(*found.shape[:leading], -1).sum(axis=-1))
 
     def heatmap(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -11,12 +12,12 @@ import numpy.typing as npt
 
 from lrpfast.attribution import Attribution
 from lrpfast.composites import Composite, named
-from lrpfast.engine.audit import Audit
-from lrpfast.engine.backend import Backend, parts_of
+from lrpfast.engine.backend import Backend, Explained, Inside, parts_of
 from lrpfast.engine.plan import Plan, make_plan
 from lrpfast.errors import InputError, InputTypeError, ModelError
 from lrpfast.model import Model, load
 from lrpfast.model.layers import Array, Shape
+from lrpfast.seeds import Against, Seeds, array_of, checked_against, checked_target, finite
 
 BackendName: TypeAlias = Literal["native", "reference"]
 
@@ -85,7 +86,15 @@ class LRP:
         self.plan: Plan = make_plan(self.model.graph, composite)
         self._engine = _engine(self.plan, backend, threads, max_memory)
 
-    def attribute(self, x: npt.ArrayLike, target: npt.ArrayLike | None = None) -> Attribution:
+    def attribute(
+        self,
+        x: npt.ArrayLike,
+        target: npt.ArrayLike | None = None,
+        *,
+        against: Against | None = None,
+        layers: Sequence[str] = (),
+        masks: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> Attribution:
         """Explain the model's output for a batch of inputs.
 
         Parameters
@@ -97,67 +106,109 @@ class LRP:
             classes a sample, which share one forward pass; a float array of the output's shape is put at the
             output as it is. A class is seeded with its score (with 1 for composites that are gradients), so
             that the relevance sums to what was explained.
+        against : {"runner_up", "others"} or int, optional
+            What speaks for the target rather than for something else: the seed of that class, of the highest one beside
+            the target, or the mean of all others is taken away. Relevance then sums to the difference of the scores.
+        layers : sequence of str
+            Layers whose relevance is wanted too, at their output; ``print(lrp)`` names them.
+        masks : mapping of str to array_like, optional
+            Relevance at the output of a layer is multiplied by its mask, so that only what goes through these channels
+            arrives: one factor for each channel (C,), or (T, C) for T explanations a sample, which share one forward
+            pass. Several masks hold together (Achtibat et al., *From attribution maps to human-understandable
+            explanations through Concept Relevance Propagation*, Nature Machine Intelligence 2023).
 
         Returns
         -------
         Attribution
-            With relevance of the shape of `x`, or (N, T, ...) for an (N, T) target.
+            With relevance of the shape of `x`, or (N, T, ...) for T explanations a sample.
 
         Raises
         ------
         InputError
-            The shape of `x` does not fit the model, `x` is empty or holds NaN or infinity, or the target is
-            out of range. Nothing has been computed then.
+            The shape of `x` does not fit the model, `x` is empty or holds NaN or infinity, the target is
+            out of range, or a layer or a mask is not there or does not fit. Nothing has been computed then.
         InputTypeError
-            `x` or `target` are not numbers.
+            `x`, `target` or a mask are not numbers.
         """
         x = self._checked(x)
-        permutation = self.model.graph.input_permutation
-        explained = _checked_target(target, len(x), self._output_shape(x.shape[1:]), x.dtype)
-        output, chosen, relevance, audit = self._explained(self.model.graph.arranged(x), explained)
+        graph, shapes = self.model.graph, self._shapes(x.shape[1:])
+        explained = checked_target(target, len(x), shapes[graph.output], x.dtype)
+        told_apart = checked_against(against, explained, shapes[graph.output])
+        factors = {name: self._mask(name, mask, shapes) for name, mask in (masks or {}).items()}
+        outputs = {name: shapes[self._layer(name)] for name in (*layers, *factors)}
+        counts = {len(mask) for mask in factors.values() if mask.ndim == 2}
+        seeds = Seeds(explained, told_apart, self.composite.seed, max(counts, default=None))
+        if any(count != seeds.explanations for count in counts) or (seeds.columns or 1) not in (1, seeds.explanations):
+            raise InputError(
+                f"The masks are for {sorted(counts)} explanations a sample, the target for {seeds.columns or 1}; "
+                f"give as many of each, or one."
+            )
+        whole = {name: _whole_mask(mask, len(x), seeds.explanations, outputs[name]) for name, mask in factors.items()}
+        inside = Inside(tuple(layers), whole)
+        scores, chosen, passed = self._explained(graph.arranged(x), seeds, inside)
+        relevance, permutation = passed.relevance, graph.input_permutation
         if permutation:
             relevance = relevance.transpose(0, 1, *(2 + int(axis) for axis in np.argsort(permutation)))
-        several = isinstance(explained, np.ndarray) and explained.ndim == 2 and explained.dtype.kind == "i"
         return Attribution(
-            relevance=np.ascontiguousarray(relevance if several else relevance[:, 0]),
-            output=output,
+            relevance=np.ascontiguousarray(relevance if seeds.several else relevance[:, 0]),
+            output=scores,
             target=chosen,
-            audit=audit if several else audit.single(),
+            audit=passed.audit if seeds.several else passed.audit.single(),
             input=x,
             channel_axis=_channel_axis(permutation, x.ndim - 1),
+            layers={name: array if seeds.several else array[:, 0] for name, array in passed.layers.items()},
         )
 
-    def _explained(self, x: Array, target: npt.NDArray[Any] | None) -> tuple[Array, npt.NDArray[Any], Array, Audit]:
-        """Output, what was explained, its relevance (N, T, ...) and the account, in parts that fit the memory."""
-        several = target is not None and target.ndim == 2 and target.dtype.kind == "i"
-        explanations = target.shape[1] if several and target is not None else 1
+    def _explained(self, x: Array, seeds: Seeds, inside: Inside) -> tuple[Array, npt.NDArray[Any], Explained]:
+        """Output, what was explained, and what became of it, in parts that fit the memory."""
         parts = []
-        for here in parts_of(self._engine, x, explanations):
-            output, state = self._engine.forward(x[here])
-            seed, chosen = _seed(None if target is None else target[here], output, self.composite)
-            parts.append((output, chosen, *self._engine.relevance(state, seed)))
+        for here in parts_of(self._engine, x, seeds.explanations):
+            output, state = self._engine.forward(x[here], inside)
+            seed, chosen = seeds.for_scores(output, here)
+            parts.append((output, chosen, self._engine.relevance(state, seed, inside.part(here))))
             del state  # its memory serves the next part
         if len(parts) == 1:
             return parts[0]
-        outputs, targets, relevances, audits = zip(*parts, strict=True)
-        return np.concatenate(outputs), np.concatenate(targets), np.concatenate(relevances), Audit.joined(audits)
+        outputs, targets, passed = zip(*parts, strict=True)
+        return np.concatenate(outputs), np.concatenate(targets), Explained.joined(passed)
+
+    def _layer(self, name: str) -> str:
+        """The value that a layer makes; InputError if there is no such layer."""
+        outputs = {node.name: node.output for node in self.model.graph.nodes}
+        if name not in outputs:
+            close = get_close_matches(str(name), outputs, n=3, cutoff=0.4)
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            raise InputError(f"The model has no layer {name!r}.{hint} print(lrp) names them.")
+        return outputs[name]
+
+    def _mask(self, name: str, mask: npt.ArrayLike, shapes: Mapping[str, Shape]) -> Array:
+        """A mask (C,) or (T, C) for the output of a layer."""
+        shape, factors = shapes[self._layer(name)], array_of(mask, f"The mask of '{name}'")
+        if factors.dtype.kind not in "fiub":
+            raise InputTypeError(f"The mask of '{name}' must hold numbers, not {factors.dtype}.")
+        if factors.ndim not in (1, 2) or factors.size == 0 or factors.shape[-1] != shape[0]:
+            raise InputError(
+                f"The mask of '{name}' has shape {factors.shape}; give one factor for each of the {shape[0]} channels "
+                f"of its output {shape}, or (T, {shape[0]}) for T explanations."
+            )
+        return finite(factors, np.dtype(np.float32), f"The mask of '{name}'")
 
     def _checked(self, x: npt.ArrayLike) -> Array:
         """The input as an array of the float type that the backend computes in."""
-        array = _array(x, "The input")
+        array = array_of(x, "The input")
         if array.dtype.kind not in "fiub":
             raise InputTypeError(f"The input must hold real numbers, not {array.dtype}.")
         self.model.accept(array.shape)
         if array.size == 0:
             raise InputError(f"The input is empty: shape {array.shape}. Give at least one sample.")
         wide = self.backend == "reference" and array.dtype == np.float64
-        return _finite(array, np.dtype(np.float64 if wide else np.float32), "The input")
+        return finite(array, np.dtype(np.float64 if wide else np.float32), "The input")
 
-    def _output_shape(self, sample: Shape) -> Shape:
-        """Shape of the scores of one sample."""
+    def _shapes(self, sample: Shape) -> Mapping[str, Shape]:
+        """Shape of every value for one sample."""
         graph = self.model.graph
         try:
-            return (graph.known_shapes or graph.shapes(sample))[graph.output]
+            return graph.known_shapes or graph.shapes(sample)
         except ModelError as error:
             raise InputError(str(error)) from None
 
@@ -183,65 +234,10 @@ def _engine(plan: Plan, backend: BackendName, threads: int | None, max_memory: i
     return NativeEngine(plan, threads, max_memory)
 
 
-def _array(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{name} is no array: {error}.") from None
-
-
-def _finite(values: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Array:
-    """The values in another type; InputError if any is not finite there."""
-    with np.errstate(over="ignore"):
-        array: Array = values.astype(dtype, copy=False)
-    bad = int(np.count_nonzero(~np.isfinite(array)))
-    if bad:
-        raise InputError(
-            f"{name} holds {bad} values that are NaN, infinite or too large for {dtype}; replace them first."
-        )
-    return array
-
-
-def _checked_target(
-    target: npt.ArrayLike | None, batch: int, output: Shape, dtype: np.dtype[Any]
-) -> npt.NDArray[Any] | None:
-    """The target as (N,) or (N, T) int64 class indices, or as a seed (N, *output) of `dtype`; None stays."""
-    if target is None:
-        return None
-    array = _array(target, "The target")
-    if array.dtype.kind == "f":
-        if array.shape != (batch, *output):
-            raise InputError(
-                f"A float target is a seed of the output's shape {(batch, *output)}, but it has shape {array.shape}. "
-                f"For class indices pass integers."
-            )
-        return _finite(array, dtype, "The target")
-    if array.dtype.kind not in "iu":
-        raise InputTypeError(f"target is None, class indices (int), or a seed (float), not {array.dtype}.")
-    if array.ndim == 0:
-        array = np.broadcast_to(array, (batch,))
-    if array.ndim > 2 or len(array) != batch or array.size == 0:
-        raise InputError(f"target has shape {array.shape}; give one class, {batch} classes, or ({batch}, T) classes.")
-    classes, lowest, highest = math.prod(output), int(array.min()), int(array.max())
-    if lowest < 0 or highest >= classes:
-        wrong = lowest if lowest < 0 else highest
-        raise InputError(
-            f"target {wrong} is out of range: the model has {classes} outputs, numbered 0 to {classes - 1}."
-        )
-    return array.astype(np.int64)
-
-
-def _seed(target: npt.NDArray[Any] | None, output: Array, composite: Composite) -> tuple[Array, npt.NDArray[Any]]:
-    """Seed (N, T, *output) of the relevance pass, and the target that it stands for."""
-    batch, scores = len(output), output.reshape(len(output), -1)
-    if target is not None and target.dtype.kind == "f":
-        return target[:, np.newaxis], target
-    chosen = scores.argmax(axis=1) if target is None else target
-    index = chosen.reshape(batch, -1)
-    seed = np.zeros((batch, index.shape[1], scores.shape[1]), output.dtype)
-    value = 1 if composite.seed == "one" else np.take_along_axis(scores, index, axis=1)[..., np.newaxis]
-    np.put_along_axis(seed, index[..., np.newaxis], value, axis=2)
-    return seed.reshape(batch, -1, *output.shape[1:]), chosen
+def _whole_mask(mask: Array, batch: int, explanations: int, shape: Shape) -> Array:
+    """A mask (C,) or (T, C) as it multiplies relevance (N, T, C, ...)."""
+    by_channel = mask.reshape(1, -1, shape[0], *(1,) * (len(shape) - 1))
+    return np.broadcast_to(by_channel, (batch, explanations, *shape))
 
 
 def _channel_axis(permutation: tuple[int, ...], rank: int) -> int | None:

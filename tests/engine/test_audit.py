@@ -131,7 +131,7 @@ def test_who_watches_the_reference_sees_the_relevance_that_the_figures_sum_up() 
 
     engine = ReferenceEngine(make_plan(small_cnn(), COMPOSITES["epsilon_plus"]))
     output, state = engine.forward(inputs(1, "reference"))
-    _, audit = engine.relevance(state, output[:, np.newaxis], watch)
+    audit = engine.relevance(state, output[:, np.newaxis], watch=watch).audit
     assert list(seen) == [layer.name for layer in audit]
     for layer in audit:
         assert seen[layer.name] == pytest.approx([layer.received.item(), layer.handed_down.item()])

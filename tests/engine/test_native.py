@@ -188,7 +188,7 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, net: str) -> None:
 def run(runner: Any, x: Floats) -> tuple[Floats, Floats, npt.NDArray[np.float64]]:
     """Output, relevance for the output as its own seed, and the account's figures."""
     output, state = runner.forward(x)
-    found, audit = runner.relevance(state, output[:, np.newaxis])
+    found, audit, _ = runner.relevance(state, output[:, np.newaxis])
     return output, found, np.stack([layer.handed_down for layer in audit])
 
 

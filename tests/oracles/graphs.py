@@ -102,7 +102,7 @@ def explain(
     runner = engine(make_plan(net, composite), backend, threads=2)
     output, state = runner.forward(np.asarray(x, FLOATS[backend]))
     given = output if seed is None else np.asarray(seed, output.dtype)
-    relevance, audit = runner.relevance(state, given[:, np.newaxis])
+    relevance, audit, _ = runner.relevance(state, given[:, np.newaxis])
     return output, relevance[:, 0], audit
 
 

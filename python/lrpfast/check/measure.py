@@ -110,7 +110,7 @@ def prove(graph: Graph, x: Array) -> Proof | None:
                 continue
             seed = np.zeros_like(output)
             seed.flat[output.argmax()] = watcher.score
-            relevance, audit = engine.relevance(state, seed[:, np.newaxis], watcher)
+            relevance, audit, _ = engine.relevance(state, seed[:, np.newaxis], watch=watcher)
             constants = sum((layer.rule if layer.name in pads else layer.bias).item() for layer in audit)
             found.append((watcher.score, float(relevance.sum()), constants, watcher.unclaimed))
     if not found:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from lrpfast import _native as core
 from lrpfast.engine.audit import Audit
+from lrpfast.engine.backend import Explained, Inside
 from lrpfast.engine.native.layout import Bench, load, stored
 from lrpfast.engine.native.maps import PreparedWeights
 from lrpfast.engine.native.passes import ForwardPass, RelevancePass
@@ -26,13 +27,16 @@ MOST_AT_ONCE = 4
 PASS_BYTES = 512 * 2**20
 
 
+NOTHING_INSIDE = Inside()
+
+
 class Workspace:
     """The programs for a number of samples of one shape, and the memory that they work on; for one call at a time."""
 
     def __init__(self, plan: Plan, prepared: Prepared, samples: int) -> None:
         self.pool = core.Pool()
         self.forward = ForwardPass(plan, prepared, self.pool, samples)
-        self._relevance: OrderedDict[int, RelevancePass] = OrderedDict()
+        self._relevance: OrderedDict[tuple[int, frozenset[str], frozenset[str]], RelevancePass] = OrderedDict()
 
     @property
     def bytes(self) -> int:
@@ -40,14 +44,15 @@ class Workspace:
         recorders = [self.forward.on, *(recorded.on for recorded in self._relevance.values())]
         return self.pool.bytes + sum(recorder.lasting.bytes for recorder in recorders)
 
-    def relevance(self, explanations: int) -> RelevancePass:
+    def relevance(self, explanations: int, inside: Inside = NOTHING_INSIDE) -> RelevancePass:
         """The pass for so many explanations a sample; recorded on first demand."""
-        if explanations not in self._relevance:
-            self._relevance[explanations] = RelevancePass(self.forward, explanations)
+        key = explanations, frozenset(inside.layers), frozenset(inside.masks)
+        if key not in self._relevance:
+            self._relevance[key] = RelevancePass(self.forward, *key)
             if len(self._relevance) > KEPT_PASSES:
                 self._relevance.popitem(last=False)
-        self._relevance.move_to_end(explanations)
-        return self._relevance[explanations]
+        self._relevance.move_to_end(key)
+        return self._relevance[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,20 +94,25 @@ class NativeEngine:
             for step in plan.steps
             if isinstance(step.node.layer, Weighted)
         }
-        self._shapes: OrderedDict[Shape, OfShape] = OrderedDict()
+        self._shapes: OrderedDict[tuple[Shape, frozenset[str]], OfShape] = OrderedDict()
+        self._outputs = {node.name: node.output for node in plan.graph.nodes}
         self._lock = threading.Lock()
         if None not in plan.graph.input_shape:
             self._of_shape(plan.graph.permuted(tuple(size or 1 for size in plan.graph.input_shape)))
 
-    def _of_shape(self, shape: Shape) -> OfShape:
-        """What is kept for a shape, in the graph's layout; made on first sight."""
+    def _of_shape(self, shape: Shape, seen: frozenset[str] = frozenset()) -> OfShape:
+        """What is kept for a shape, in the graph's layout, and for layers whose output is looked at; made on first
+        sight.
+        """
+        key = shape, seen
         with self._lock:
-            if shape not in self._shapes:
-                self._shapes[shape] = OfShape(prepare(self.plan, self.weights, self.bench, shape, self.max_memory))
+            if key not in self._shapes:
+                prepared = prepare(self.plan, self.weights, self.bench, shape, self.max_memory, seen)
+                self._shapes[key] = OfShape(prepared)
                 if len(self._shapes) > KEPT_SHAPES:
                     self._shapes.popitem(last=False)
-            self._shapes.move_to_end(shape)
-            return self._shapes[shape]
+            self._shapes.move_to_end(key)
+            return self._shapes[key]
 
     def samples_at_once(self, shape: Shape, explanations: int) -> int | None:
         """As many as keep within the memory and in the cache."""
@@ -116,8 +126,8 @@ class NativeEngine:
             limit = self.max_memory - sum(weights.bytes for weights in self.weights.values())
         return max(1, min(MOST_AT_ONCE, limit // known.bytes_each[explanations]))
 
-    def _workspace(self, shape: Shape, samples: int) -> State:
-        known = self._of_shape(shape)
+    def _workspace(self, shape: Shape, samples: int, seen: frozenset[str]) -> State:
+        known = self._of_shape(shape, seen)
         with self._lock:
             while len(known.free) >= KEPT_PASSES and samples not in known.free:
                 known.free.pop(next(iter(known.free)))
@@ -126,21 +136,29 @@ class NativeEngine:
                 return State(home.pop(), home)
         return State(Workspace(self.plan, known.prepared, samples), home)
 
-    def forward(self, x: Array) -> tuple[Array, State]:
+    def forward(self, x: Array, inside: Inside = NOTHING_INSIDE) -> tuple[Array, State]:
         """Output of the batch `x` (N, ...), and what is needed of the pass to explain it."""
-        state = self._workspace(x.shape[1:], len(x))
+        state = self._workspace(x.shape[1:], len(x), inside.names)
         forward = state.workspace.forward
         load(forward.input, x, self.threads)
         forward.on.program.run(self.threads)
         return stored(forward.output, forward.prepared.shapes[self.plan.graph.output], self.threads), state
 
-    def relevance(self, state: State, seed: Array) -> tuple[Array, Audit]:
-        """Relevance (N, T, ...) of the input for a seed (N, T, ...) at the output, and the account of it."""
+    def relevance(self, state: State, seed: Array, inside: Inside = NOTHING_INSIDE) -> Explained:
+        """What becomes of a seed (N, T, ...) at the output."""
         explanations = seed.shape[1]
-        relevance = state.workspace.relevance(explanations)
+        relevance = state.workspace.relevance(explanations, inside)
         load(relevance.seed, seed.reshape(-1, *seed.shape[2:]), self.threads)
+        for name, tensor in relevance.masks.items():
+            mask = inside.masks[name]
+            load(tensor, mask.reshape(-1, *mask.shape[2:]), self.threads)
         relevance.on.program.run(self.threads)
         figures = relevance.on.program.figures()
-        shape = state.workspace.forward.prepared.shapes[self.plan.graph.input]
-        arrived = stored(relevance.arrived, shape, self.threads)
-        return arrived.reshape(-1, explanations, *shape), Audit(lambda: relevance.audit(figures))
+        shapes = state.workspace.forward.prepared.shapes
+
+        def explained(tensor: core.Tensor, value: str) -> Array:
+            return stored(tensor, shapes[value], self.threads).reshape(-1, explanations, *shapes[value])
+
+        layers = {name: explained(tensor, self._outputs[name]) for name, tensor in relevance.seen.items()}
+        arrived = explained(relevance.arrived, self.plan.graph.input)
+        return Explained(arrived, Audit(lambda: relevance.audit(figures)), layers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -157,13 +157,24 @@ class Account:
 
 
 class RelevancePass:
-    """The program that hands relevance down, for T explanations a sample of a forward pass."""
+    """The program that hands relevance down, for T explanations a sample of a forward pass.
 
-    def __init__(self, forward: ForwardPass, explanations: int) -> None:
+    `seen` and `masked` name layers at whose output relevance is kept, and multiplied by a mask.
+    """
+
+    def __init__(
+        self,
+        forward: ForwardPass,
+        explanations: int,
+        seen: frozenset[str] = frozenset(),
+        masked: frozenset[str] = frozenset(),
+    ) -> None:
         self.forward, self.explanations = forward, explanations
         self.samples = forward.samples * explanations
         self.on = Recorder(forward.on.pool)
         self.known: dict[str, Relevance] = {}
+        self.seen: dict[str, core.Tensor] = {}
+        self.masks: dict[str, core.Tensor] = {}
         self.accounts: list[Account] = []
         graph, prepared = forward.plan.graph, forward.prepared
         self.seed = self.on.tensor(self.samples, prepared.shapes[graph.output])
@@ -171,13 +182,27 @@ class RelevancePass:
         for stage in reversed(prepared.stages):
             self.on.value = stage.output
             received = self.known.pop(stage.output, None)
-            if received is not None:  # else there is no path to the explained output
-                self.accounts.append(Backward(self, stage, received).record())
+            if received is None:  # there is no path to the explained output
+                continue
+            name = stage.steps[-1].node.name
+            if name in masked:
+                received = self._masked(name, received, stage.out_shape)
+            if name in seen:
+                self.seen[name] = received.tensor
+                received = replace(received, owned=False)
+            self.accounts.append(Backward(self, stage, received).record())
         self.arrived = self.known[graph.input].tensor
         if forward.plan.composite.times_input:
             gradient, self.arrived = self.arrived, self.on.tensor(self.samples, prepared.shapes[graph.input])
             times = core.Contribution(1, 1, forward.values[graph.input], self.arrived, False)
             self.on.add(core.take_up([gradient], times))
+
+    def _masked(self, name: str, received: Relevance, shape: Shape) -> Relevance:
+        """Relevance times a mask that is loaded before the program runs."""
+        mask = self.masks[name] = self.on.tensor(self.samples, shape, lasting=True)
+        out = self.on.tensor(self.samples, shape)
+        self.on.add(core.take_up([received.tensor], core.Contribution(1, 1, mask, out, False)))
+        return Relevance(out, self._sum(out))
 
     def audit(self, figures: Sums) -> list[LayerAudit]:
         """The layers' accounts from the output to the input, from the figures of a run."""

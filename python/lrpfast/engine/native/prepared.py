@@ -132,9 +132,17 @@ class Prepared:
 
 
 def prepare(
-    plan: Plan, weights: dict[str, PreparedWeights], bench: Bench, sample_shape: Shape, max_memory: int | None = None
+    plan: Plan,
+    weights: dict[str, PreparedWeights],
+    bench: Bench,
+    sample_shape: Shape,
+    max_memory: int | None = None,
+    seen: frozenset[str] = frozenset(),
 ) -> Prepared:
-    """The plan for samples of `sample_shape`, in the graph's own layout, with weights that fit into the memory."""
+    """The plan for samples of `sample_shape`, in the graph's own layout, with weights that fit into the memory.
+
+    The layers that `seen` names end a stage, so that relevance at their output is there to be looked at.
+    """
     shapes = plan.graph.inner_shapes(sample_shape)
     roomy = roomy_nodes(plan, shapes, max_memory)
     halos = dict.fromkeys(shapes, Halo())
@@ -142,7 +150,8 @@ def prepare(
     for step in plan.steps:
         for name in (*step.node.inputs, step.node.output):
             check_rank(step.node, shapes[name])
-        if stages and _continues(stages[-1], step, plan):
+        ended = stages and stages[-1].steps[-1].node.name in seen
+        if stages and not ended and _continues(stages[-1], step, plan):
             stages[-1] = _continued(stages[-1], step)
             continue
         stages.append(_stage(step, weights, bench, shapes, step.node.name in roomy))

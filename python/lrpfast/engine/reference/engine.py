@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrpfast.engine.audit import Audit, LayerAudit, Sums
+from lrpfast.engine.backend import Explained, Inside
 from lrpfast.engine.plan import Plan, PlannedGroup, Step
 from lrpfast.engine.reference import activations
 from lrpfast.engine.reference.maps import (
@@ -51,6 +52,9 @@ from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Shifted
 Watch: TypeAlias = Callable[[Step, Array, Array, Sequence[Array | None]], None]
 
 
+NOTHING_INSIDE = Inside()
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """Every value of one forward pass, batch first, and the number of samples."""
@@ -78,7 +82,7 @@ class ReferenceEngine:
         """Any number."""
         return None
 
-    def forward(self, x: Array) -> tuple[Array, State]:
+    def forward(self, x: Array, inside: Inside = NOTHING_INSIDE) -> tuple[Array, State]:
         """Output of the batch `x` (N, ...), and every value on the way."""
         values = {self.plan.graph.input: x}
         for step in self.plan.steps:
@@ -86,19 +90,25 @@ class ReferenceEngine:
             values[node.output] = forward(node.layer, [values[name] for name in node.inputs])
         return values[self.plan.graph.output], State(values, len(x))
 
-    def relevance(self, state: State, seed: Array, watch: Watch | None = None) -> tuple[Array, Audit]:
-        """Relevance (N, T, ...) of the input for a seed (N, T, ...) at the output, and the account of it.
+    def relevance(
+        self, state: State, seed: Array, inside: Inside = NOTHING_INSIDE, watch: Watch | None = None
+    ) -> Explained:
+        """What becomes of a seed (N, T, ...) at the output.
 
         `watch` is called at every step, with arrays (N * T, ...).
         """
         graph, explanations = self.plan.graph, seed.shape[1]
         relevance = {graph.output: seed.reshape(-1, *seed.shape[2:])}
-        layers = []
+        layers, found = [], {}
         for step in reversed(self.plan.steps):
             node = step.node
             received = relevance.pop(node.output, None)
             if received is None:  # no path to the explained output
                 continue
+            if node.name in inside.masks:
+                received = received * inside.masks[node.name].reshape(received.shape).astype(received.dtype)
+            if node.name in inside.layers:
+                found[node.name] = received.reshape(state.batch, explanations, *received.shape[1:])
             inputs = [np.repeat(state.values[name], explanations, axis=0) for name in node.inputs]
             output = np.repeat(state.values[node.output], explanations, axis=0)
             handed, absorbed = hand_down(step, inputs, output, received)
@@ -111,7 +121,8 @@ class ReferenceEngine:
         arrived = relevance[graph.input]
         if self.plan.composite.times_input:
             arrived = arrived * np.repeat(state.values[graph.input], explanations, axis=0)
-        return arrived.reshape(state.batch, explanations, *arrived.shape[1:]), Audit(tuple(layers))
+        relevance_of_input = arrived.reshape(state.batch, explanations, *arrived.shape[1:])
+        return Explained(relevance_of_input, Audit(tuple(layers)), found)
 
 
 def forward(layer: Layer, inputs: list[Array]) -> Array:
