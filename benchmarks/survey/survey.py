@@ -25,8 +25,9 @@ import lrpfast
 from benchmarks.models import LIGHT, structure
 from benchmarks.report import write_page
 from benchmarks.tables import table
+from lrpfast.check.verdicts import verdict_on
 from lrpfast.composites import Composite, OfKind
-from lrpfast.model.layers import Activation, Affine, Layer
+from lrpfast.model.layers import Activation
 from lrpfast.rules import ZPlus
 
 Floats = npt.NDArray[Any]
@@ -39,8 +40,8 @@ HEADS = ("Softmax", "LogSoftmax", "Sigmoid")
 #: sizes of the axes that a file leaves free: of vectors, sound, pictures and films
 FREE = {1: (16,), 2: (1, 4096), 3: (3, 96, 96), 4: (3, 8, 32, 32)}
 
-#: activation functions that are straight on either side of zero
-BENT_AT_ZERO = ("relu", "leaky_relu", "abs")
+#: what layers leave to convention, by their kind
+CONVENTIONS = {"gate": "gate", "affine": "shift"}
 
 #: biases take nothing, so that all relevance has to arrive
 WITHOUT_BIASES = Composite("without biases", [(OfKind("conv", "dense"), ZPlus(1e-9, zero_bias=True))])
@@ -119,19 +120,13 @@ def refusal(error: lrpfast.LRPError) -> str:
 
 
 def verdict(model: lrpfast.Model) -> str:
-    """Whether every layer keeps relevance or accounts for it; else what had to be settled by convention."""
-    conventions = dict.fromkeys(filter(None, (convention(node.layer) for node in model.graph.nodes)))
+    """Whether every layer keeps relevance or accounts for it; else what is settled by convention."""
+    conventions = {
+        step.node.layer.function if isinstance(step.node.layer, Activation) else CONVENTIONS[step.info.kind]
+        for step in lrpfast.LRP(model).plan.steps
+        if verdict_on(step)[0] == "heuristic"
+    }
     return f"heuristic: {', '.join(sorted(conventions))}" if conventions else "exact"
-
-
-def convention(layer: Layer) -> str:
-    """What a layer leaves to convention, "" if nothing."""
-    if isinstance(layer, Activation):
-        straight = layer.function in BENT_AT_ZERO or (layer.function == "clip" and layer.low <= 0 <= layer.high)
-        return "" if straight else layer.function
-    if isinstance(layer, Affine):
-        return "shift" if layer.shift.any() else ""
-    return "gate" if layer.kind == "gate" else ""
 
 
 def only_relu_and_pooling(model: lrpfast.Model) -> bool:
