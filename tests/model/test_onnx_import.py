@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -21,6 +24,7 @@ from lrpfast.model.layers import (
     TransposedConvolution,
 )
 from lrpfast.model.onnx_import import read
+from lrpfast.model.onnx_import.registry import IMPORTERS
 from oracles.forward import forward
 from oracles.onnx_models import light_model, make_model, node, relative_difference, run
 
@@ -698,3 +702,11 @@ def test_known_architectures_agree_with_onnxruntime(name):
 def test_channel_shuffle_keeps_its_transposes():
     loaded = load(light_model("shufflenet"))
     assert len(layers(loaded, Transpose)) == 16
+
+
+def test_the_readme_names_every_operator():
+    readme = Path(__file__).parents[2] / "README.md"
+    if not readme.is_file():
+        pytest.skip("the README is not beside the tests")
+    words = set(re.findall(r"\w+", readme.read_text(encoding="utf-8")))
+    assert {name.rpartition(".")[2] for name in IMPORTERS} <= words
