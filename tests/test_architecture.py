@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "view": {"view", "errors"},
     "attribution": {"view", "errors"},
     "seeds": {"composites", "model.layers", "errors"},
-    "lrp": {"attribution", "seeds", "engine", "engine.reference", "engine.native", "model", *LANGUAGE},
+    "lrp": {"attribution", "seeds", "engine", "engine.reference", "engine.native", "model", "model.graph", *LANGUAGE},
     "check": {"check", "lrp", "attribution", "engine", "engine.reference", "model", "model.graph", *LANGUAGE},
     "app": {"", "app", "check", "engine.native", "lrp", "attribution", "composites", "model", "view", "errors"},
     "": {"check", "lrp", "attribution", "model", *LANGUAGE},

@@ -194,6 +194,11 @@ def test_relevance_of_layers_inside(lrp: LRP, target: Any) -> None:
         np.testing.assert_allclose(total, found.audit[name].received, rtol=1e-4, atol=1e-6)
 
 
+def test_a_layer_may_be_called_by_the_name_of_its_output(lrp: LRP) -> None:
+    found = lrp.attribute(samples(2), layers=["n4", "v4"], masks={"v1": np.ones(8)})
+    assert (found.layers["n4"] == found.layers["v4"]).all()
+
+
 def test_both_backends_agree_on_layers_inside(model: Model) -> None:
     x, names = samples(2), ["n8", "n4", "n2", "n0"]
     native, reference = (

@@ -16,6 +16,7 @@ from lrpfast.engine.backend import Backend, Explained, Inside, parts_of
 from lrpfast.engine.plan import Plan, make_plan
 from lrpfast.errors import InputError, InputTypeError, ModelError
 from lrpfast.model import Model, load
+from lrpfast.model.graph import Node
 from lrpfast.model.layers import Array, Shape
 from lrpfast.seeds import Against, Seeds, array_of, checked_against, checked_target, finite
 
@@ -110,7 +111,8 @@ class LRP:
             What speaks for the target rather than for something else: the seed of that class, of the highest one beside
             the target, or the mean of all others is taken away. Relevance then sums to the difference of the scores.
         layers : sequence of str
-            Layers whose relevance is wanted too, at their output; ``print(lrp)`` names them.
+            Layers whose relevance is wanted too, at their output, by their names or by those of their outputs in the
+            file; ``print(lrp)`` names them.
         masks : mapping of str to array_like, optional
             Relevance at the output of a layer is multiplied by its mask, so that only what goes through these channels
             arrives: one factor for each channel (C,), or (T, C) for T explanations a sample, which share one forward
@@ -135,7 +137,7 @@ class LRP:
         explained = checked_target(target, len(x), shapes[graph.output], x.dtype)
         told_apart = checked_against(against, explained, shapes[graph.output])
         factors = {name: self._mask(name, mask, shapes) for name, mask in (masks or {}).items()}
-        outputs = {name: shapes[self._layer(name)] for name in (*layers, *factors)}
+        nodes = {name: self._node(name) for name in (*layers, *factors)}
         counts = {len(mask) for mask in factors.values() if mask.ndim == 2}
         seeds = Seeds(explained, told_apart, self.composite.seed, max(counts, default=None))
         if any(count != seeds.explanations for count in counts) or (seeds.columns or 1) not in (1, seeds.explanations):
@@ -143,8 +145,11 @@ class LRP:
                 f"The masks are for {sorted(counts)} explanations a sample, the target for {seeds.columns or 1}; "
                 f"give as many of each, or one."
             )
-        whole = {name: _whole_mask(mask, len(x), seeds.explanations, outputs[name]) for name, mask in factors.items()}
-        inside = Inside(tuple(layers), whole)
+        whole = {
+            nodes[name].name: _whole_mask(mask, len(x), seeds.explanations, shapes[nodes[name].output])
+            for name, mask in factors.items()
+        }
+        inside = Inside(tuple(nodes[name].name for name in layers), whole)
         scores, chosen, passed = self._explained(graph.arranged(x), seeds, inside)
         relevance, permutation = passed.relevance, graph.input_permutation
         if permutation:
@@ -156,7 +161,10 @@ class LRP:
             audit=passed.audit if seeds.several else passed.audit.single(),
             input=x,
             channel_axis=_channel_axis(permutation, x.ndim - 1),
-            layers={name: array if seeds.several else array[:, 0] for name, array in passed.layers.items()},
+            layers={
+                name: found if seeds.several else found[:, 0]
+                for name, found in ((name, passed.layers[nodes[name].name]) for name in layers)
+            },
         )
 
     def _explained(self, x: Array, seeds: Seeds, inside: Inside) -> tuple[Array, npt.NDArray[Any], Explained]:
@@ -172,18 +180,18 @@ class LRP:
         outputs, targets, passed = zip(*parts, strict=True)
         return np.concatenate(outputs), np.concatenate(targets), Explained.joined(passed)
 
-    def _layer(self, name: str) -> str:
-        """The value that a layer makes; InputError if there is no such layer."""
-        outputs = {node.name: node.output for node in self.model.graph.nodes}
-        if name not in outputs:
-            close = get_close_matches(str(name), outputs, n=3, cutoff=0.4)
+    def _node(self, name: str) -> Node:
+        """The layer of that name, or the one that makes the value of that name; InputError if there is none."""
+        known = {key: node for node in self.model.graph.nodes for key in (node.output, node.name)}
+        if name not in known:
+            close = get_close_matches(str(name), known, n=3, cutoff=0.4)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             raise InputError(f"The model has no layer {name!r}.{hint} print(lrp) names them.")
-        return outputs[name]
+        return known[name]
 
     def _mask(self, name: str, mask: npt.ArrayLike, shapes: Mapping[str, Shape]) -> Array:
         """A mask (C,) or (T, C) for the output of a layer."""
-        shape, factors = shapes[self._layer(name)], array_of(mask, f"The mask of '{name}'")
+        shape, factors = shapes[self._node(name).output], array_of(mask, f"The mask of '{name}'")
         if factors.dtype.kind not in "fiub":
             raise InputTypeError(f"The mask of '{name}' must hold numbers, not {factors.dtype}.")
         if factors.ndim not in (1, 2) or factors.size == 0 or factors.shape[-1] != shape[0]:

@@ -539,6 +539,23 @@ def test_matmul_works_on_the_last_axis(shape):
     agrees(make_model([node("MatMul", "x w", "y")], ["N", *shape[1:]], {"w": weights(6, 4)}), shape)
 
 
+EINSUMS = {
+    "bchw,dc->bdhw": (7, 4),
+    "dc,bchw->bdhw": (7, 4),
+    "bchw,wv->bchv": (5, 6),
+    "bchw,hwv->bvc": (3, 5, 2),
+    "nchw,chwd->nd": (4, 3, 5, 6),
+    "b c h w, d e c -> b h e w d": (2, 3, 4),
+}
+
+
+@pytest.mark.parametrize("equation", EINSUMS)
+def test_einsum_of_a_matrix(equation):
+    operands = "w x" if equation.startswith("dc") else "x w"
+    nodes = [node("Einsum", operands, "y", equation=equation)]
+    agrees(make_model(nodes, ["N", 4, 3, 5], {"w": weights(*EINSUMS[equation])}), (2, 4, 3, 5))
+
+
 @pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div", "Add left", "Sub left", "Mul left"])
 @pytest.mark.parametrize("shape", [(), (1,), (3, 1, 1), (1, 3, 1, 1), (5,), (4, 1), (3, 4, 5)])
 def test_arithmetic_with_constants(operator, shape):

@@ -1,12 +1,14 @@
-"""Gemm and MatMul."""
+"""Gemm, MatMul and Einsum."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from lrpfast.errors import ModelError, UnsupportedError
-from lrpfast.model.layers import Array, Convolution, Dense, Layer, Transpose, Window
-from lrpfast.model.onnx_import.registry import Operation, importer
+from lrpfast.model.layers import Array, Convolution, Dense, Layer, Reshape, Transpose, Window
+from lrpfast.model.onnx_import.registry import Operation, fixed, importer
 
 
 @importer("Gemm")
@@ -79,3 +81,43 @@ def _pointwise(weight: Array, rank: int) -> list[Layer]:
         Convolution(weight.reshape(*weight.shape, *ones), None, window),
         Transpose((*range(1, rank), 0)),
     ]
+
+
+@importer("Einsum")
+def einsum(op: Operation) -> list[Layer]:
+    """A matrix product in index notation: some axes of the sample times a constant."""
+    terms, result = _terms(op)
+    if len(terms) != 2 or len(op.activations) != 1:
+        raise UnsupportedError("it is no product of an activation and a constant; lrpfast explains these only")
+    place = 0 if op.is_constant(1) else 1
+    sample, weight, array = terms[place], terms[1 - place], op.required(1 - place)
+    shape = fixed(op.sample_shape)
+    if shape is None or len(sample) != len(shape) + 1 or len(weight) != array.ndim:
+        raise UnsupportedError(f"it multiplies a sample of shape {op.sample_shape}; fix the input size")
+    batch, axes = sample[0], sample[1:]
+    summed = [label for label in axes if label in weight and label not in result]
+    made = [label for label in weight if label not in axes]
+    rest = [label for label in axes if label not in weight]
+    plain = set(result) == {batch, *made, *rest} and batch not in weight and result[0] == batch
+    if not plain or not made or not summed or any(len(set(term)) < len(term) for term in (*terms, result)):
+        raise UnsupportedError(f"'{op.attribute('equation')}' is no matrix product that leaves the batch in front")
+    sizes = dict(zip(axes, shape, strict=True)) | dict(zip(weight, array.shape, strict=True))
+    matrix = array.transpose([weight.index(label) for label in (*made, *summed)])
+    matrix = matrix.reshape(math.prod(sizes[label] for label in made), -1)
+    across = [*made, *rest]
+    return [
+        Transpose(tuple(axes.index(label) for label in (*summed, *rest))),
+        Reshape((matrix.shape[1], math.prod(sizes[label] for label in rest))),
+        Convolution(matrix[..., np.newaxis], None, Window((1,), (1,), (1,), ((0, 0),))),
+        Reshape(tuple(sizes[label] for label in across)),
+        Transpose(tuple(across.index(label) for label in result[1:])),
+    ]
+
+
+def _terms(op: Operation) -> tuple[list[str], str]:
+    """The labels of each operand and of the result."""
+    equation = str(op.attribute("equation")).replace(" ", "")
+    operands, arrow, result = equation.partition("->")
+    if not arrow or "." in equation:
+        raise UnsupportedError(f"'{equation}' does not name all axes; write it as in 'bi,ij->bj'")
+    return operands.split(","), result
