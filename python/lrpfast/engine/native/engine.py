@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from lrpfast import _native as core
 from lrpfast.engine.audit import Audit
 from lrpfast.engine.backend import Explained, Inside
+from lrpfast.engine.native.backward import RelevancePass
+from lrpfast.engine.native.forward import ForwardPass
 from lrpfast.engine.native.layout import Bench, load, stored
-from lrpfast.engine.native.maps import PreparedWeights
-from lrpfast.engine.native.passes import ForwardPass, RelevancePass
 from lrpfast.engine.native.prepared import Prepared, prepare
+from lrpfast.engine.native.weights import PreparedWeights
 from lrpfast.engine.plan import Plan
 from lrpfast.errors import InputError
 from lrpfast.model.layers import Array, Shape, Weighted

@@ -12,20 +12,13 @@ from itertools import accumulate
 import numpy as np
 
 from lrpfast import _native as core
+from lrpfast.engine.native.elementwise_maps import AffineMap, AverageMap, InterpolationMap, SumMap
 from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, window3
-from lrpfast.engine.native.maps import (
-    IDENTITY,
-    AffineMap,
-    AverageMap,
-    ConvolutionMap,
-    InterpolationMap,
-    LinearMap,
-    PreparedWeights,
-    SumMap,
-)
+from lrpfast.engine.native.maps import IDENTITY, ConvolutionMap, LinearMap
 from lrpfast.engine.native.methods import WORTH_KEEPING, roomy_nodes
 from lrpfast.engine.native.prepared_stack import PreparedStack, prepare_stack
 from lrpfast.engine.native.stacks import WHOLE, stacked
+from lrpfast.engine.native.weights import PreparedWeights
 from lrpfast.engine.plan import Plan, Step
 from lrpfast.model.graph import Node
 from lrpfast.model.layers import (

@@ -8,8 +8,9 @@ import numpy as np
 
 from lrpfast import _native as core
 from lrpfast.engine.native.layout import BLOCK, Bench, Floats
-from lrpfast.engine.native.maps import LinearMap, added, kept, whole_blocks
+from lrpfast.engine.native.maps import LinearMap, added, kept
 from lrpfast.engine.native.stacks import WHOLE, Stack
+from lrpfast.engine.native.weights import whole_blocks
 from lrpfast.engine.plan import Denominator
 from lrpfast.model.layers import Shape
 from lrpfast.rules.terms import AS_IS, Fixed, Part, Shifted

@@ -1,4 +1,4 @@
-"""The two passes, recorded as programs: a prepared plan made into steps on tensors for a number of samples."""
+"""The way back: relevance passes as recorded programs."""
 
 from __future__ import annotations
 
@@ -9,111 +9,21 @@ import numpy as np
 
 from lrpfast import _native as core
 from lrpfast.engine.audit import LayerAudit, Sums
-from lrpfast.engine.native.layout import Floats, Recorder, size3
-from lrpfast.engine.native.maps import LinearMap, SumMap, depends_on_sign, kept, whole_blocks
-from lrpfast.engine.native.prepared import RELU_RULES, Prepared, Stage, only_moves
+from lrpfast.engine.native.elementwise_maps import SumMap
+from lrpfast.engine.native.forward import ForwardPass
+from lrpfast.engine.native.layout import Recorder
+from lrpfast.engine.native.maps import LinearMap, kept
+from lrpfast.engine.native.prepared import RELU_RULES, Stage, only_moves
 from lrpfast.engine.native.prepared_stack import PreparedStack
 from lrpfast.engine.native.routes import places, starts
 from lrpfast.engine.native.stacks import WHOLE
-from lrpfast.engine.plan import Plan
+from lrpfast.engine.native.weights import depends_on_sign, whole_blocks
 from lrpfast.model.layers import Gate, Layer, Shape
 from lrpfast.rules import LinearRule, Pass, Proportional, Ties
 from lrpfast.rules.terms import AS_IS, Part, Shifted
 
 #: columns of the figures of a program whose sum is meant
 Columns = tuple[int, ...]
-
-
-class ForwardPass:
-    """The program that computes every value that an explanation needs."""
-
-    def __init__(self, plan: Plan, prepared: Prepared, pool: core.Pool, samples: int) -> None:
-        self.plan, self.prepared, self.samples = plan, prepared, samples
-        self.on = Recorder(pool)
-        self.values: dict[str, core.Tensor] = {}
-        self.winners: dict[str, core.Tensor] = {}
-        self.denominators: dict[PreparedStack, core.Tensor] = {}
-        self.ahead: dict[str, core.Tensor] = {}  # values ahead of a pool, by the name of the pooled value
-        self.input = self._tensor(plan.graph.input)
-        for stage in prepared.stages:
-            self.on.value = stage.output
-            self._record(stage)
-        self.output = self.values[plan.graph.output]
-
-    def own_values(self, stage: Stage) -> core.Tensor:
-        """What stands for the values of a stage's first step, where relevance is not zero."""
-        return self.ahead.get(stage.output, self.values[stage.output])
-
-    def _tensor(self, name: str) -> core.Tensor:
-        """The memory of a value: its own, or a place in the concatenation that it belongs to."""
-        if name not in self.values:
-            shape = self.prepared.shapes[name]
-            if name in self.prepared.places:
-                whole, start = self.prepared.places[name]
-                self.values[name] = self._tensor(whole).channels_from(start, shape[0])
-            else:
-                self.values[name] = self.on.tensor(self.samples, shape, self.prepared.halos[name], lasting=True)
-        return self.values[name]
-
-    def _record(self, stage: Stage) -> None:
-        inputs, layer = [self.values[name] for name in stage.inputs], stage.step.node.layer
-        out = self._tensor(stage.output)
-        if only_moves(layer):
-            self.on.add(core.gather(inputs, *places(layer, stage.in_shapes), out))
-        elif stage.linear is not None:
-            self._linear(stage, stage.linear, inputs, out)
-        elif stage.window is not None:
-            winners = self.winners[stage.output] = self.on.tensor(self.samples, stage.out_shape)
-            self.on.add(core.max_pool(stage.window, inputs[0], out, winners, stage.margin))
-        elif stage.step.info.kind == "activation":
-            self.on.add(core.take_up(inputs, self._activation(stage, out)))
-        elif isinstance(layer, Gate):
-            if layer.operation == "times":
-                self.on.add(core.take_up(inputs[:1], core.Contribution(1, 1, inputs[1], out, False)))
-            else:
-                self.on.add(core.take_up(inputs, self._activation(stage, out)))
-        else:
-            for name, a, start in zip(stage.inputs, inputs, stage.channel_starts, strict=True):
-                if self.prepared.places.get(name) != (stage.output, start):
-                    self.on.add(core.copy_channels(a, 0, out, start, a.channels))
-
-    def _linear(self, stage: Stage, linear: LinearMap, inputs: list[core.Tensor], out: core.Tensor) -> None:
-        bias = linear.bias(AS_IS)
-        if isinstance(linear, SumMap):
-            self.on.add(core.take_up(inputs, self._activation(stage, out)))
-        elif isinstance(bias, core.Tensor):
-            values = self.on.tensor(self.samples, linear.out_shape)
-            linear.evaluate(self.on, WHOLE, [AS_IS], inputs, kept(values))
-            self.on.add(core.affine(values, None, bias, values))
-            self.on.add(core.take_up([values], self._activation(stage, out)))
-        elif stage.sums_up:
-            self._summed(stage, linear, inputs, out, bias)
-        else:
-            linear.evaluate(self.on, WHOLE, [AS_IS], inputs, self._activation(stage, out, bias))
-
-    def _summed(
-        self, stage: Stage, linear: LinearMap, inputs: list[core.Tensor], out: core.Tensor, bias: Floats | None
-    ) -> None:
-        """The values as the sum of the denominators, which are kept for the way back."""
-        terms = []
-        for prepared in stage.stacks:
-            shape = (prepared.channels, *linear.out_shape[1:])
-            whole = self.denominators[prepared] = self.on.tensor(self.samples, shape)
-            linear.evaluate(self.on, *prepared.stack.free(), inputs, kept(whole))
-            each = prepared.channels // len(prepared.shares)
-            terms += [whole.channels_from(g * each, linear.out_shape[0]) for g in range(len(prepared.shares))]
-        self.on.add(core.take_up(terms, self._activation(stage, out, bias)))
-
-    def _activation(self, stage: Stage, out: core.Tensor, bias: Floats | None = None) -> core.Activation:
-        pool: tuple[core.Window, core.Tensor, core.Tensor, float] | None = None
-        y: core.Tensor | None = out
-        if stage.linear is not None and stage.window is not None:
-            winners = self.winners[stage.output] = self.on.tensor(self.samples, stage.out_shape)
-            pool, y = (stage.window, out, winners, stage.margin), None
-            if stage.keeps_values:
-                y = self.ahead[stage.output] = self.on.tensor(self.samples, stage.shape)
-        size = size3(stage.shape[1:])
-        return core.Activation(self.samples, stage.shape[0], size, stage.function, bias, stage.slope, y, pool)
 
 
 @dataclass(frozen=True, eq=False)

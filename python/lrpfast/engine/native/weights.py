@@ -1,0 +1,111 @@
+"""The packed weights of layers: they depend on the model alone, and are made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from lrpfast import _native as core
+from lrpfast.engine.native.layout import BLOCK, Floats, lanes
+from lrpfast.engine.native.methods import Method
+from lrpfast.engine.native.stacks import FLAT, Block, Blocks, BySign
+from lrpfast.engine.reference.maps import modified
+from lrpfast.model.layers import Convolution, TransposedConvolution, Weighted
+from lrpfast.rules.terms import NOTHING, WeightPart
+
+#: blocks whatever the sign of the input
+PlainBlocks: TypeAlias = tuple[tuple[WeightPart | None, ...], ...]
+
+Packed: TypeAlias = core.PackedWeights | core.WinogradWeights | core.SkipWeights | core.PatchWeights
+
+
+class PreparedWeights:
+    """The packed weights of one layer, for every direction, stack and method that is asked for.
+
+    Those of a transposed convolution are packed as of the convolution that it is the adjoint of: what it calls its
+    outputs are inputs here.
+    """
+
+    def __init__(self, layer: Weighted) -> None:
+        self.layer = layer
+        self.transposed = isinstance(layer, TransposedConvolution)
+        self.groups = layer.groups if isinstance(layer, Convolution | TransposedConvolution) else 1
+        self._packed: dict[tuple[Blocks, bool, Method], Packed] = {}
+
+    def packed(self, blocks: Blocks, adjoint: bool, method: Method) -> Packed:
+        """The weights of a block matrix, packed on first demand."""
+        self.prepare(blocks, adjoint, [method])
+        return self._packed[blocks, adjoint, method]
+
+    def prepare(self, blocks: Blocks, adjoint: bool, methods: Sequence[Method]) -> None:
+        """Pack a block matrix for several methods, where that is not done yet."""
+        missing = [method for method in methods if (blocks, adjoint, method) not in self._packed]
+        if missing:
+            weight = self._assembled(_for_sign(blocks, negative=False))
+            for_negative = self._assembled(_for_sign(blocks, negative=True)) if depends_on_sign(blocks) else None
+            for method in missing:
+                self._packed[blocks, adjoint, method] = self._pack(weight, for_negative, adjoint, method)
+
+    def _pack(self, weight: Floats, for_negative: Floats | None, adjoint: bool, method: Method) -> Packed:
+        match method:
+            case "winograd":
+                return core.WinogradWeights(weight, adjoint)
+            case "skip":
+                return core.SkipWeights(weight, adjoint, for_negative)
+            case "patch":
+                assert isinstance(self.layer, Convolution)
+                return core.PatchWeights(weight, *self.layer.window.kernel)
+            case "dense":
+                return core.PackedWeights(weight, self.groups, adjoint, for_negative)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of all packed weights."""
+        return sum(packed.bytes for packed in self._packed.values())
+
+    def _assembled(self, blocks: PlainBlocks) -> Floats:
+        """The block matrix (outputs, inputs, taps); between blocks, channels are filled up to a multiple of 16."""
+        weight = self.layer.weight.reshape(*self.layer.weight.shape[:2], -1).astype(np.float32, copy=False)
+        if blocks == FLAT and self.groups == 1:
+            outputs, inputs, taps = weight.shape
+            return np.ones((outputs, 1, taps) if self.transposed else (1, inputs, taps), np.float32)
+        rows, columns = len(blocks), len(blocks[0])
+        only = blocks[0][0]
+        if rows == columns == 1 and only is not None:
+            return np.ascontiguousarray(modified(weight, only))
+        outputs, inputs = whole_blocks(len(weight), rows), whole_blocks(weight.shape[1], columns)
+        assembled = np.zeros((rows, outputs, columns, inputs, weight.shape[2]), np.float32)
+        for row, members in enumerate(blocks):
+            for column, block in enumerate(members):
+                if block is not None:
+                    assembled[row, : len(weight), column, : weight.shape[1]] = modified(weight, block)
+        return assembled.reshape(rows * outputs, columns * inputs, -1)
+
+    def bias(self, part: WeightPart) -> Floats | None:
+        """The bias of a part in lanes of 16, or None where there is none."""
+        if self.layer.bias is None or part == NOTHING:
+            return None
+        return lanes(modified(self.layer.bias.astype(np.float32, copy=False), part))
+
+
+def depends_on_sign(blocks: Blocks) -> bool:
+    """Whether the weights depend on the sign of what they meet."""
+    return any(isinstance(block, BySign) for row in blocks for block in row)
+
+
+def _for_sign(blocks: Blocks, negative: bool) -> PlainBlocks:
+    """The blocks for values of one sign."""
+
+    def of(block: Block) -> WeightPart | None:
+        if isinstance(block, BySign):
+            return block.negative if negative else block.positive
+        return block
+
+    return tuple(tuple(of(block) for block in row) for row in blocks)
+
+
+def whole_blocks(channels: int, members: int) -> int:
+    """Channels of each of several maps in one tensor: filled up to whole blocks if there are several."""
+    return channels if members == 1 else -(-channels // BLOCK) * BLOCK
