@@ -14,9 +14,6 @@ from lrpfast.engine.plan import Plan
 from lrpfast.model.layers import Gate
 from lrpfast.rules.terms import AS_IS
 
-#: columns of the figures of a program whose sum is meant
-Columns = tuple[int, ...]
-
 
 class ForwardPass:
     """The program that computes every value that an explanation needs."""
