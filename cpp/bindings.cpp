@@ -47,6 +47,12 @@ std::vector<T> elements_of(const py::array_t<T, py::array::c_style>& array) {
   return {array.data(), array.data() + array.size()};
 }
 
+// The blocks that hold some channels.
+Tensor whole_blocks(const Tensor& tensor, int from, int count) {
+  const int first = from / kBlock * kBlock, end = blocks_of(from + count) * kBlock;
+  return tensor.channels_from(first, std::min(end, tensor.channels) - first);
+}
+
 std::vector<float> factors_of(const Floats& factors, const Tensor& windows) {
   if (factors.size() != windows.pixels())
     throw std::invalid_argument(std::to_string(factors.size()) + " factors for " + std::to_string(windows.pixels()) +
@@ -391,9 +397,11 @@ void bind_moves(py::module_& m) {
   m.def(
       "copy_channels",
       [](const Tensor& source, int source_from, const Tensor& target, int target_from, int count) {
-        if (source.overlaps(target)) throw std::invalid_argument("copy_channels: source and target are one tensor");
-        if (count < 1 || source_from > source.channels - count || target_from > target.channels - count)
+        if (count < 1 || source_from < 0 || target_from < 0 || source_from > source.channels - count ||
+            target_from > target.channels - count)
           throw std::invalid_argument("copy_channels: channels that are not there");
+        if (whole_blocks(source, source_from, count).overlaps(whole_blocks(target, target_from, count)))
+          throw std::invalid_argument("copy_channels: source and target are one tensor");
         return copy_channels(source, source_from, target, target_from, count);
       },
       "source"_a, "source_from"_a, "target"_a, "target_from"_a, "count"_a);

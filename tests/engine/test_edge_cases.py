@@ -322,6 +322,16 @@ def test_concat_splits_relevance_where_it_joined(axis: int, backend: str) -> Non
     np.testing.assert_allclose(found, parts[0] + parts[1] + parts[2], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", [5, 16, 32])
+def test_concat_of_a_value_with_itself(channels: int, backend: str) -> None:
+    double = Affine(np.float32(2), np.float32(0))
+    net = graph([node("double", double, "x", "a"), node("twice", Concat(0), "a a", "y")], (channels, 2, 2))
+    x, seed = np.arange(8 * channels).reshape(2, channels, 2, 2), np.ones((2, 2 * channels, 2, 2))
+    output, found, _ = explain(net, Composite("", [("affine", Gradient())]), backend, x, seed)
+    np.testing.assert_array_equal(output, np.concatenate([2 * x, 2 * x], axis=1))
+    np.testing.assert_array_equal(found, np.full(x.shape, 4))
+
+
 def test_concat_of_uneven_channels_is_exact(backend: str) -> None:
     nodes = [
         node("front", Pad(((0, -2), (0, 0))), "x", "a"),
