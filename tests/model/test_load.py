@@ -278,6 +278,7 @@ REFUSED = {
     "transpose of the batch": ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], {}, "moves the batch"),
     "concat of the batch": ([node("Concat", "x x", "y", axis=0)], {}, "along the batch"),
     "mean over the batch": ([node("ReduceMean", "x", "y")], {}, "over the batch"),
+    "one number without an axis": ([node("ReduceMax", "x", "y", axes=[1, 2, 3], keepdims=0)], {}, "keepdims=1"),
     "padded batch": ([node("Pad", "x p", "y")], {"p": np.array([1, 0, 0, 0, 0, 0, 0, 0])}, "pads the batch"),
     "squeeze without axes": ([node("Squeeze", "x", "y")], {}, "name the other axes"),
     "unsqueeze before the batch": ([node("Unsqueeze", "x a", "y")], {"a": np.array([0])}, "in front"),

@@ -148,6 +148,22 @@ def test_reductions(operator, axes, keepdims):
     agrees(make_model(nodes, ["N", 3, 5, 4], given), (2, 3, 5, 4))
 
 
+@pytest.mark.parametrize(("shape", "axes"), [((7,), (1,)), ((3, 4), (1, 2))])
+@pytest.mark.parametrize("operator", ["ReduceMean", "ReduceMax", "ReduceL1", "ReduceL2"])
+def test_reductions_of_a_whole_sample_keep_its_axes(operator, shape, axes):
+    nodes = [node(operator, "x", "r", axes=axes, keepdims=1), node("Sub", "x r", "y")]
+    agrees(make_model(nodes, ["N", *shape]), (2, *shape))
+
+
+def test_a_vector_divided_by_its_length_is_a_signal_and_its_gate():
+    nodes = [
+        node("ReduceL2", "x", "r", axes=[1], keepdims=1), node("Clip", "r small", "c"), node("Expand", "c shape", "e"),
+        node("Div", "x e", "y"),
+    ]  # fmt: skip
+    loaded = agrees(make_model(nodes, ["N", 7], {"small": np.float32(1e-12), "shape": ints(1, 7)}), (2, 7))
+    assert len(layers(loaded, Gate)) == 1
+
+
 def test_the_axes_of_a_reduction_may_be_an_input():
     nodes = [node("ReduceMean", "x axes", "y", keepdims=0)]
     loaded = agrees(make_model(nodes, ["N", 3, "H", "W"], {"axes": ints(2, 3)}, opset=18), (2, 3, 5, 4))

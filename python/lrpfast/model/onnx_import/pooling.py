@@ -134,7 +134,9 @@ def _pooled(op: Operation, reduced: set[int], pool: type[AveragePool] | type[Max
     rank = len(op.sample_shape)
     kept = [axis for axis in range(rank) if axis not in reduced]
     if not kept:
-        raise UnsupportedError("it reduces a whole sample to one number; keep at least one axis")
+        if not op.attribute("keepdims", 1):
+            raise UnsupportedError("it reduces a whole sample to one number without an axis; export it with keepdims=1")
+        return [Reshape((1, -1)), pool(whole_map(1)), Reshape((1,) * rank)]
     order = (kept[0], *(axis for axis in range(rank) if axis != kept[0]))
     layers: list[Layer] = [pool(_reducing_window(op, order[1:], reduced))]
     if order != tuple(range(rank)):
