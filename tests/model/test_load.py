@@ -96,8 +96,14 @@ def test_a_final_head_is_left_out_and_named(head, behind):
     np.testing.assert_array_equal(forward(model.graph, x), run(proto, x, "scores"))
 
 
-def test_a_softmax_in_the_middle_is_refused():
-    assert "(Softmax)" in refusal([node("Softmax", "x", "s"), node("Relu", "s", "y")])
+def test_attention_is_refused_by_name():
+    nodes = [
+        node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("MatMul", "x t", "products"),
+        node("Softmax", "products", "weights", axis=-1), node("MatMul", "weights x", "y"),
+    ]  # fmt: skip
+    text = refusal(nodes)
+    assert "3 nodes" in text
+    assert text.count("attention") == 3
 
 
 def test_one_of_several_outputs_is_chosen_by_name():

@@ -47,7 +47,9 @@ def _scaled(array: Array, factor: float) -> Array:
 def matmul(op: Operation) -> list[Layer]:
     """A product with a constant on the right: Dense for a vector, else a pointwise convolution over the other axes."""
     if len(op.activations) > 1:
-        raise UnsupportedError("it multiplies two activations; lrpfast explains products with constant matrices only")
+        raise UnsupportedError(
+            "it multiplies two activations; lrpfast explains products with constant matrices only, not attention"
+        )
     if op.is_constant(0):
         raise UnsupportedError("its left operand is a constant; put the activation on the left")
     return product(op, op.required(1))

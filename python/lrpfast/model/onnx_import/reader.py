@@ -335,7 +335,8 @@ class _Walk:
     def _require_readable(self, op: Operation) -> None:
         """Raise UnsupportedError for a node that no importer should see."""
         if full_name(op.node) not in IMPORTERS:
-            raise UnsupportedError("lrpfast has no layer for this operator")
+            inside = ", and does not explain attention" if op.node.op_type == "Softmax" else ""
+            raise UnsupportedError(f"lrpfast has no layer for this operator{inside}")
         extra = sorted(self.used.intersection(op.node.output[1:]))
         if extra and op.node.op_type not in SEVERAL_OUTPUTS:
             raise UnsupportedError(f"its additional output '{extra[0]}' is used; lrpfast explains the first one only")
