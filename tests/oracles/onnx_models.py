@@ -31,7 +31,10 @@ def make_model(nodes, input_shape, weights=None, *, outputs="y", opset=17, dtype
         [helper.make_tensor_value_info(name, dtype, None) for name in outputs.split()],
         initializers,
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    versions = {"": opset} | {entry.domain: 1 for entry in nodes if entry.domain}
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid(*pair) for pair in versions.items()], ir_version=8
+    )
 
 
 def run(model, x, output=None):

@@ -24,6 +24,7 @@ from lrpfast.model.onnx_import import (
     quantization,
     resizing,
     shaping,
+    sklearn,
 )
 from lrpfast.model.onnx_import.evaluation import (
     CONTROL_FLOW,
@@ -46,6 +47,7 @@ from lrpfast.model.onnx_import.registry import (
     full_name,
 )
 from lrpfast.model.onnx_import.shaping import FLOATS
+from lrpfast.model.onnx_import.sklearn import without_transforms
 
 FAMILIES = (
     activations,
@@ -57,13 +59,15 @@ FAMILIES = (
     quantization,
     resizing,
     shaping,
+    sklearn,
 )  # importing them fills IMPORTERS
 
 HEADS = {"LogSoftmax", "Sigmoid", "Softmax"}
 SATURATING = {"sigmoid", "hard_sigmoid", "tanh", "erf", "softsign"}
 AVERAGING = {"GlobalAveragePool", "ReduceMean"}
-SEVERAL_OUTPUTS = {"Split"}
+SEVERAL_OUTPUTS = {"LinearClassifier", "Split"}
 BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+OF_PROBABILITIES = {"Normalizer"}  # is left out together with the head that makes them
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,11 @@ def read(
     model: onnx.ModelProto, output: str | None = None, fixed_inputs: Mapping[str, npt.ArrayLike] | None = None
 ) -> Reading:
     """The part of a model that computes one output, a final Softmax or Sigmoid left out."""
-    graph = model.graph
+    graph, nodes = model.graph, list(without_transforms(model.graph.node))
     chosen = _chosen_output(graph, output)
-    producers = {name: node for node in graph.node for name in node.output}
+    producers = {name: node for node in nodes for name in node.output}
     head, skipped = _head(producers, chosen)
-    needed = _leading_to(chosen, graph.node)
+    needed = _leading_to(chosen, nodes)
     held = _held(graph, fixed_inputs or {})
     source = _chosen_input(graph, needed, chosen, held)
     declared = from_type(source.name, source.type)
@@ -134,13 +138,15 @@ def _may_be_scores(value: onnx.ValueInfoProto) -> bool:
 
 def _head(producers: dict[str, onnx.NodeProto], output: str) -> tuple[str | None, set[str]]:
     """Operator of a final Softmax or Sigmoid, and the values that are taken as their inputs to leave it out."""
-    value, skipped = output, set[str]()
+    value, skipped, with_head = output, set[str](), set[str]()
     while value in producers:
         node = producers[value]
         if node.op_type in HEADS:
-            return node.op_type, {value, *skipped}
+            return node.op_type, {value, *skipped, *with_head}
         if node.op_type == "ZipMap":  # names for classes
             skipped.add(value)
+        elif node.op_type in OF_PROBABILITIES:
+            with_head.add(value)
         elif node.op_type not in BEHIND_HEAD:
             break
         value = node.input[0]
