@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto
 
 from lrpfast.model.canonize import canonize
-from lrpfast.model.layers import Affine, Convolution, Dense, Pad, Reshape, Transpose
+from lrpfast.model.layers import Affine, Convolution, Dense, Pad, Reshape, Sum, Transpose
 from lrpfast.model.onnx_import import read
 from oracles.forward import forward
 from oracles.onnx_models import light_model, make_model, node, relative_difference
@@ -213,6 +213,74 @@ def test_a_pad_stays_where_merging_would_not_be_exact(case):
     names = {name for entry in nodes for name in entry.input}
     given = {name: array for name, array in constants.items() if name in names}
     assert count(canonical(nodes, given, shape), Pad) == 1
+
+
+# Parallel convolutions
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("order", ["wide point identity", "identity point wide", "point identity wide"])
+def test_summed_branches_of_one_value_become_one_convolution(order, groups):
+    norms = [batch_norm(source, target, name=f"{target}_bn")
+             for source, target in (("c", "wide"), ("d", "point"), ("x", "identity"))]  # fmt: skip
+    first, second, third = order.split()
+    nodes = [
+        node("Conv", "x w", "c", "conv", pads=[1, 1, 1, 1], group=groups),
+        node("Conv", "x v b", "d", group=groups),
+        *(entry for entry, _ in norms),
+        node("Add", f"{first} {second}", "s"),
+        node("Add", f"s {third}", "a"),
+        node("Relu", "a", "y"),
+    ]
+    constants = {"w": weights(3, 3 // groups, 3, 3), "v": weights(3, 3 // groups, 1, 1), "b": weights(3)}
+    for _, statistics in norms:
+        constants |= statistics
+    graph = canonical(nodes, constants)
+    assert [entry.layer.kind for entry in graph.nodes] == ["conv", "activation"]
+
+
+COVERED = {
+    "strides": ([3, 3], {"pads": [1, 1, 1, 1], "strides": [2, 2]}, [1, 1], {"strides": [2, 2]}),
+    "a row and a square": ([3, 3], {"pads": [1, 1, 1, 1]}, [1, 3], {"pads": [0, 1, 0, 1]}),
+    "in a corner": ([3, 2], {"pads": [0, 0, 2, 1]}, [1, 1], {}),
+    "a dilation that reaches nothing": ([3, 3], {"pads": [1, 1, 1, 1]}, [1, 1], {"dilations": [2, 2]}),
+    "one size": ([1, 1], {}, [1, 1], {}),
+}
+
+
+@pytest.mark.parametrize("case", COVERED)
+def test_a_kernel_is_added_where_another_covers_it(case):
+    kernel, options, inner_kernel, inner_options = COVERED[case]
+    nodes = [node("Conv", "x v", "b", **inner_options), node("Conv", "x w", "a", "wide", **options),
+             node("Add", "b a", "y")]  # fmt: skip
+    graph = canonical(nodes, {"w": weights(4, 3, *kernel), "v": weights(4, 3, *inner_kernel)})
+    assert operators(graph) == ["Conv+Add"]
+
+
+APART = {
+    "other values": [node("Relu", "x", "r"), node("Conv", "x w", "a"), node("Conv", "r v", "b"),
+                     node("Add", "a b", "y")],
+    "a value itself": [node("Conv", "x w", "a"), node("Add", "a x", "y")],
+    "a reader between": [node("Conv", "x w", "a"), node("Conv", "x v", "b"), node("Add", "a b", "s"),
+                         node("Relu", "b", "r"), node("Add", "s r", "y")],
+    "other groups": [node("Conv", "x w", "a"), node("Conv", "x g", "b", group=3), node("Add", "a b", "y")],
+    "rows and columns": [node("Conv", "x row", "a", pads=[0, 1, 0, 1]),
+                         node("Conv", "x column", "b", pads=[1, 0, 1, 0]), node("Add", "a b", "y")],
+    "a dilated kernel": [node("Conv", "x s", "a", pads=[2, 2, 2, 2], dilations=[2, 2]), node("Conv", "x w", "b"),
+                         node("Add", "a b", "y")],
+    "a scale that varies": [node("Conv", "x w", "a"), node("Mul", "x k", "b"), node("Add", "a b", "y")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", APART)
+def test_sums_of_other_branches_stay(case):
+    constants = {
+        "w": weights(3, 3, 1, 1), "v": weights(3, 3, 1, 1), "g": weights(3, 1, 1, 1), "row": weights(3, 3, 1, 3),
+        "column": weights(3, 3, 3, 1), "s": weights(3, 3, 3, 3), "k": weights(5),
+    }  # fmt: skip
+    used = {name for entry in APART[case] for name in entry.input}
+    graph = canonical(APART[case], {name: array for name, array in constants.items() if name in used})
+    assert count(graph, Sum) == sum(entry.op_type == "Add" for entry in APART[case])
 
 
 # Transposes and reshapes

@@ -7,13 +7,14 @@ stays as it is. A canonical graph gives the same outputs as the raw one, up to r
 from lrpfast.model.canonize.affine import fold_affines
 from lrpfast.model.canonize.layout import simplify_layout, sink_transposes
 from lrpfast.model.canonize.padding import merge_pads
+from lrpfast.model.canonize.parallel import merge_parallel
 from lrpfast.model.canonize.precision import rounded
 from lrpfast.model.canonize.written_out import join_written_out
 from lrpfast.model.graph import Graph
 
 __all__ = ["canonize"]
 
-PASSES = (join_written_out, simplify_layout, sink_transposes, merge_pads, fold_affines)
+PASSES = (join_written_out, simplify_layout, sink_transposes, merge_pads, fold_affines, merge_parallel)
 
 
 def canonize(graph: Graph) -> Graph:

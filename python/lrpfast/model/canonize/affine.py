@@ -42,7 +42,7 @@ def _fold_back(graph: Graph, node: Node) -> Graph | None:
     layer = source.layer
     if not isinstance(layer, Weighted):
         return None
-    scale, shift = (_per_channel(array, layer.outputs, _rank(layer)) for array in _arrays(node.layer))
+    scale, shift = (per_channel(array, layer.outputs, _rank(layer)) for array in _arrays(node.layer))
     if scale is None or shift is None:
         return None
     weight = layer.weight * _per_output(layer, scale)
@@ -104,7 +104,7 @@ def _into_convolution(layer: Convolution, affine: Affine) -> Convolution | None:
     """Exact if constant per input channel, and the shift is zero or never meets padding, which it would not reach."""
     outputs, inputs = layer.weight.shape[:2]
     channels = inputs * layer.groups
-    scale, shift = (_per_channel(array, channels, _rank(layer)) for array in _arrays(affine))
+    scale, shift = (per_channel(array, channels, _rank(layer)) for array in _arrays(affine))
     if scale is None or shift is None or (shift.any() and _is_padded(layer.window)):
         return None
 
@@ -118,7 +118,7 @@ def _into_convolution(layer: Convolution, affine: Affine) -> Convolution | None:
 
 def _into_transposed(layer: TransposedConvolution, affine: Affine) -> TransposedConvolution | None:
     """Exact if constant per input channel, and there is no shift: fewer inputs reach the border of the output."""
-    scale, shift = (_per_channel(array, len(layer.weight), _rank(layer)) for array in _arrays(affine))
+    scale, shift = (per_channel(array, len(layer.weight), _rank(layer)) for array in _arrays(affine))
     if scale is None or shift is None or shift.any():
         return None
     return replace(layer, weight=layer.weight * scale.reshape(-1, *(1,) * (layer.weight.ndim - 1)))
@@ -126,7 +126,7 @@ def _into_transposed(layer: TransposedConvolution, affine: Affine) -> Transposed
 
 def _into_dense(layer: Dense, affine: Affine) -> Dense | None:
     """Exact always."""
-    scale, shift = (_per_channel(array, layer.weight.shape[1], 1) for array in _arrays(affine))
+    scale, shift = (per_channel(array, layer.weight.shape[1], 1) for array in _arrays(affine))
     if scale is None or shift is None:
         return None
     return Dense(layer.weight * scale, _added_bias(layer.bias, layer.weight @ shift))
@@ -188,7 +188,7 @@ def _is_per_channel(array: Array, rank: int) -> bool:
     return array.size == 1 or (array.ndim == rank and array.size == array.shape[0])
 
 
-def _per_channel(array: Array, channels: int, rank: int) -> Array | None:
+def per_channel(array: Array, channels: int, rank: int) -> Array | None:
     """The array as one number a channel, None if it is not constant over each."""
     return np.broadcast_to(array.reshape(-1), (channels,)) if _is_per_channel(array, rank) else None
 
