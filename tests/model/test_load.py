@@ -279,7 +279,10 @@ def test_control_flow_is_refused_by_name():
 
 ONES = {"w": np.ones((4, 4), np.float32), "k": np.ones((3, 1, 1), np.float32)}
 REFUSED = {
-    "reshape across the batch": ([node("Reshape", "x t", "y")], {"t": np.array([-1, 4])}, "batch"),
+    "sum of rows without a batch axis": ([node("Reshape", "x t", "r"), node("ReduceMax", "r", "y", axes=[1])],
+                                         {"t": np.array([-1, 4])}, "without a batch axis"),
+    "rows beside samples": ([node("Reshape", "x t", "r"), node("ReduceMax", "x", "m", axes=[1, 2], keepdims=0),
+                             node("Add", "r m", "y")], {"t": np.array([-1, 4])}, "without a batch axis"),
     "flatten across the batch": ([node("Flatten", "x", "y", axis=0)], {}, "batch"),
     "transpose of the batch": ([node("Transpose", "x", "y", perm=[1, 0, 2, 3])], {}, "moves the batch"),
     "concat of the batch": ([node("Concat", "x x", "y", axis=0)], {}, "along the batch"),
@@ -325,6 +328,11 @@ REFUSED = {
 def test_what_no_layer_expresses_is_refused_with_the_reason(case):
     nodes, weights, reason = REFUSED[case]
     assert reason in refusal(nodes, weights=weights)
+
+
+def test_a_reshape_across_several_samples_is_refused():
+    nodes = [node("Reshape", "x t", "y")]
+    assert "a batch of 1" in refusal(nodes, (2, 3, 4, 4), {"t": np.array([-1, 4])})
 
 
 def test_a_resize_that_smooths_is_refused():

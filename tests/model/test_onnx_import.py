@@ -482,6 +482,44 @@ def test_moving(case):
     agrees(make_model(MOVING[case], ["N", 3, 5, 4], given, opset=opset), (2, 3, 5, 4))
 
 
+WITHOUT_BATCH_AXIS = {
+    "elements that come back one by one": [
+        node("Reshape", "x vector", "r"), node("Gather", "r places", "g"), node("Relu", "g", "y"),
+    ],
+    "elements that come back in one axis": [
+        node("Reshape", "x vector", "r"), node("Neg", "r", "n"), node("Unsqueeze", "n first", "y"),
+    ],
+    "the same dense layer for all rows": [
+        node("Reshape", "x rows", "r"), node("MatMul", "r w", "m"), node("Add", "m b", "a"), node("Relu", "a", "h"),
+        node("Gemm", "h v b", "g"), node("Reshape", "g back", "y"),
+    ],
+    "rows joined": [
+        node("Reshape", "x rows", "r"), node("Tanh", "r", "t"), node("Mul", "r t", "m"), node("Reshape", "m back", "y"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WITHOUT_BATCH_AXIS)
+def test_a_batch_axis_may_vanish_and_come_back(case):
+    constants = {
+        "vector": ints(-1), "rows": ints(-1, 4), "places": RNG.permutation(60).reshape(1, 3, 4, 5), "first": ints(0),
+        "w": weights(4, 4), "b": weights(4), "v": weights(4, 4), "back": ints(-1, 3, 5, 4),
+    }  # fmt: skip
+    used = {name for entry in WITHOUT_BATCH_AXIS[case] for name in entry.input}
+    given = {name: array for name, array in constants.items() if name in used}
+    shape = (1, 3, 5, 4) if case.startswith("elements") else (2, 3, 5, 4)  # their numbers are those of one sample
+    agrees(make_model(WITHOUT_BATCH_AXIS[case], ["N", 3, 5, 4], given), shape)
+
+
+@pytest.mark.parametrize("size", [4, "L"])
+def test_scores_of_all_samples_behind_one_another_are_told_apart(size):
+    nodes = [node("Relu", "x", "r"), node("Reshape", "r vector", "y")]
+    model = make_model(nodes, ["N", 3, size], {"vector": ints(-1)})
+    loaded, x = load(model), weights(2, 3, 4)
+    assert loaded.output_shape == (None, None if size == "L" else 12)
+    np.testing.assert_array_equal(forward(loaded.graph, x).ravel(), run(model, x))
+
+
 WITH_CONSTANTS = {
     "around": [node("Concat", "k x k", "y", axis=1)],
     "among several": [node("Relu", "x", "r"), node("Concat", "k x k k r k", "y", axis=1)],

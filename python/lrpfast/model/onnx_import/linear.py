@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lrpfast.errors import ModelError, UnsupportedError
-from lrpfast.model.layers import Array, Convolution, Dense, Layer, Reshape, Transpose, Window
+from lrpfast.model.layers import Affine, Array, Convolution, Dense, Layer, Reshape, Transpose, Window
 from lrpfast.model.onnx_import.registry import Operation, fixed, importer
 
 
@@ -23,7 +23,10 @@ def gemm(op: Operation) -> list[Layer]:
     bias = _row(op.weights(2), weight.shape[0])
     if bias is not None:
         bias = _scaled(bias, op.attribute("beta", 1.0))
-    return [Dense(_scaled(weight, op.attribute("alpha", 1.0)), bias)]
+    weight = _scaled(weight, op.attribute("alpha", 1.0))
+    if not op.is_stacked:
+        return [Dense(weight, bias)]
+    return [*product(op, weight.T), *([] if bias is None else [Affine(np.ones((), np.float32), bias)])]
 
 
 def _row(array: Array | None, size: int) -> Array | None:

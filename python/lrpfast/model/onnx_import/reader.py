@@ -65,6 +65,10 @@ FAMILIES = (
 HEADS = {"LogSoftmax", "Sigmoid", "Softmax"}
 SATURATING = {"sigmoid", "hard_sigmoid", "tanh", "erf", "softsign"}
 AVERAGING = {"GlobalAveragePool", "ReduceMean"}
+BY_ROWS = {  # what may read values without a batch axis
+    *activations.PLAIN, "Add", "Cast", "Clip", "Div", "Dropout", "Elu", "Gather", "Gelu", "Gemm", "HardSigmoid",
+    "Identity", "LeakyRelu", "MatMul", "Mul", "Neg", "Reshape", "Squeeze", "Sub", "Unsqueeze",
+}  # fmt: skip
 SEVERAL_OUTPUTS = {"LinearClassifier", "Split"}
 BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 OF_PROBABILITIES = {"Normalizer"}  # is left out together with the head that makes them
@@ -101,7 +105,6 @@ def read(
         )
     walk = _Walk(model, declared, needed, skipped, values=held)
     result = walk.result(chosen)
-    assert result.shape is not None
     reading = Graph(
         input=source.name,
         input_shape=declared.shape[1:],
@@ -113,7 +116,7 @@ def read(
         input_name=source.name,
         input_shape=declared.shape,
         output_name=chosen,
-        output_shape=(declared.shape[0], *result.shape[1:]),
+        output_shape=(declared.shape[0], *result.sample_shape),
         dropped_head=head,
     )
 
@@ -303,7 +306,7 @@ class _Walk:
         if any(value.shape is None for value in op.activations):
             return replace(op.output, is_activation=True)  # behind a node that was refused
         chain = _chain(op, IMPORTERS[full_name(op.node)](op))
-        if op.output.shape is not None and op.output.shape[:1] != (self.batch,):
+        if op.stacks and not op.is_stacked and op.node.op_type != "Reshape":
             raise UnsupportedError(
                 f"its output {op.output.shape} does not have the batch as its first axis; keep it there"
             )
@@ -314,6 +317,7 @@ class _Walk:
             dtype=op.output.dtype or op.activations[0].dtype,
             shape=self._shape(op, chain),
             is_activation=True,
+            is_stacked=op.stacks,
             saturates=_saturates(op, chain),
             mean_of=op.activations[0].name if op.node.op_type in AVERAGING else "",
         )
@@ -324,7 +328,7 @@ class _Walk:
         They differ for pools with ceil_mode: ONNX counts a last window that begins in the padding behind the map,
         and runtimes leave it out.
         """
-        shapes = [fixed(value.shape[1:]) for value in op.activations if value.shape]
+        shapes = [fixed(value.sample_shape) for value in op.activations if value.shape]
         values = [shape for shape in shapes if shape is not None]
         if len(values) < len(shapes):
             return op.output.shape
@@ -336,13 +340,19 @@ class _Walk:
                     shape = layer.output_shape(shape)
                 ends.append(shape)
             values = [join.layer.output_shape(*ends)]
-        return (self.batch, *values[0])
+        return values[0] if op.stacks else (self.batch, *values[0])
 
     def _require_readable(self, op: Operation) -> None:
         """Raise UnsupportedError for a node that no importer should see."""
         if full_name(op.node) not in IMPORTERS:
             inside = ", and does not explain attention" if op.node.op_type == "Softmax" else ""
             raise UnsupportedError(f"lrpfast has no layer for this operator{inside}")
+        stacked = [value for value in op.activations if value.is_stacked]
+        if stacked and (op.node.op_type not in BY_ROWS or len({value.shape for value in op.activations}) > 1):
+            raise UnsupportedError(
+                f"its input '{stacked[0].name}' of shape {stacked[0].shape} holds the rows of all samples, without a "
+                f"batch axis; keep the batch as the first axis"
+            )
         extra = sorted(self.used.intersection(op.node.output[1:]))
         if extra and op.node.op_type not in SEVERAL_OUTPUTS:
             raise UnsupportedError(f"its additional output '{extra[0]}' is used; lrpfast explains the first one only")

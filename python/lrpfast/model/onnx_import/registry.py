@@ -33,6 +33,13 @@ class Value:
     is_activation: bool = False
     saturates: bool = False  # made by a function with a floor and a ceiling, such as a sigmoid: how gates are made
     mean_of: str = ""  # the value that it is a mean of
+    is_stacked: bool = False  # without a batch axis of its own: the rows of all samples lie behind one another
+
+    @property
+    def sample_shape(self) -> FreeShape:
+        """Shape of one sample; a stacked value is as large as one, for it is read only in a batch of one."""
+        shape = self.shape or ()
+        return shape if self.is_stacked else shape[1:]
 
     @property
     def type_proto(self) -> onnx.TypeProto:
@@ -81,7 +88,22 @@ class Operation:
         value = self.activations[0]
         if not value.shape:
             raise UnsupportedError(f"its input '{value.name}' has no batch axis; keep the batch as the first axis")
-        return value.shape[1:]
+        return value.sample_shape
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether the first activation has no batch axis of its own."""
+        return self.activations[0].is_stacked
+
+    @property
+    def stacks(self) -> bool:
+        """Whether the output has no batch axis of its own."""
+        return self.is_stacked if self.output.shape is None else self.output.shape[:1] != (self.batch,)
+
+    @property
+    def rank(self) -> int:
+        """Number of axes of the first activation as the file has it."""
+        return len(self.sample_shape) + (not self.is_stacked)
 
     def setting(self, name: str, index: int, default: Any = None) -> Any:
         """An option that is the attribute `name` in older operator sets and input number `index` in newer ones.
@@ -137,7 +159,7 @@ class Operation:
         """A constant that broadcasts against a batch, as one that broadcasts against a sample without enlarging it."""
         shape = self.sample_shape
         rank = len(shape)
-        if array.ndim == rank + 1:
+        if array.ndim == rank + 1 and not self.is_stacked:
             if array.shape[0] != 1:
                 raise UnsupportedError(
                     f"a constant of shape {array.shape} differs from sample to sample; use one for all"

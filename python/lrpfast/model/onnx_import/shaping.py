@@ -24,16 +24,16 @@ EVERYTHING = 2**31 - 1  # the end of a slice that files write for "all"
 
 def reshape_to(op: Operation) -> Shape:
     """Shape of the output sample, -1 for its only axis of free size."""
-    if op.output.shape is None or op.output.shape[0] is None:
+    if op.output.shape is None:
         raise UnsupportedError(
             "its target shape depends on the input in a way that cannot be followed; make it constant"
         )
-    if op.output.shape[0] != op.batch:
+    if op.stacks and op.batch > 1:
         raise UnsupportedError(
             f"it mixes the batch axis with others (the output has the shape {op.output.shape}); keep the "
-            f"batch as the first axis"
+            f"batch as the first axis, or export with a batch of 1"
         )
-    shape = op.output.shape[1:]
+    shape = op.output.shape if op.stacks else op.output.shape[1:]
     if shape.count(None) > 1:
         raise UnsupportedError(f"its output {op.output.shape} has several axes of free size; fix the input size")
     return tuple(-1 if size is None else size for size in shape)
@@ -41,7 +41,7 @@ def reshape_to(op: Operation) -> Shape:
 
 @importer("Reshape")
 def reshape(op: Operation) -> list[Layer]:
-    """Any target that leaves the batch axis alone."""
+    """Any target: what it does to a batch of one says what it does to each sample."""
     return [Reshape(reshape_to(op))]
 
 
@@ -57,8 +57,8 @@ def flatten(op: Operation) -> list[Layer]:
 @importer("Squeeze")
 def squeeze(op: Operation) -> list[Layer]:
     """Axes of size 1 removed."""
-    axes = op.axes(len(op.sample_shape) + 1)
-    if not axes or axes[0] == 0:
+    axes = op.axes(op.rank)
+    if not axes or (axes[0] == 0 and not op.is_stacked):
         raise UnsupportedError("it removes the batch axis when that has size 1; name the other axes to remove")
     return [Reshape(reshape_to(op))]
 
@@ -67,7 +67,7 @@ def squeeze(op: Operation) -> list[Layer]:
 def unsqueeze(op: Operation) -> list[Layer]:
     """Axes of size 1 added."""
     axes = op.axes(len(op.output.shape or ()))
-    if not axes or axes[0] == 0:
+    if not axes or (axes[0] == 0 and not op.is_stacked):
         raise UnsupportedError("it adds an axis in front of the batch axis; keep the batch as the first axis")
     return [Reshape(reshape_to(op))]
 
@@ -212,17 +212,17 @@ def gather(op: Operation) -> list[Layer]:
         raise UnsupportedError(
             "it looks up rows of a constant by its input; feed what it looks up to the model instead"
         )
-    rank = len(op.sample_shape) + 1
-    axis = op.axis(op.attribute("axis", 0), rank)
+    axis = op.axis(op.attribute("axis", 0), op.rank) - (not op.is_stacked)
     indices = op.input(1)
     if indices is None or indices.constant is None:
         raise UnsupportedError("its places are computed from the model's input; make them constant")
-    size = None if axis == 0 else op.sample_shape[axis - 1]
+    size = None if axis < 0 else op.sample_shape[axis]
     if size is None:
         raise UnsupportedError("it picks along the batch, or an axis of free size; pick along one of fixed size")
     places = tuple(int(place) % size for place in indices.constant.ravel())
-    layers: list[Layer] = [Gather(axis - 1, places)]
-    return layers if indices.constant.ndim == 1 else [*layers, Reshape(reshape_to(op))]
+    layers: list[Layer] = [] if places == tuple(range(size)) else [Gather(axis, places)]
+    same_axes = indices.constant.ndim == 1 and op.stacks == op.is_stacked
+    return layers if same_axes else [*layers, Reshape(reshape_to(op))]
 
 
 @importer("Expand", "Tile")
