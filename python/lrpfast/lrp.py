@@ -101,7 +101,7 @@ class LRP:
         Parameters
         ----------
         x : array_like, shape (N, ...)
-            Inputs in the model's own layout, batch first.
+            Inputs in the model's own layout, batch first; whole numbers for a model that begins with an embedding.
         target : optional
             None explains each sample's highest score; an int, or N ints, that class; an (N, T) int array T
             classes a sample, which share one forward pass; a float array of the output's shape is put at the
@@ -127,7 +127,7 @@ class LRP:
         Raises
         ------
         InputError
-            The shape of `x` does not fit the model, `x` is empty or holds NaN or infinity, the target is
+            The shape of `x` does not fit the model, `x` is empty or holds NaN or infinity, ids or the target are
             out of range, or a layer or a mask is not there or does not fit. Nothing has been computed then.
         InputTypeError
             `x`, `target` or a mask are not numbers.
@@ -151,16 +151,14 @@ class LRP:
         }
         inside = Inside(tuple(nodes[name].name for name in layers), whole)
         scores, chosen, passed = self._explained(graph.arranged(x), seeds, inside)
-        relevance, permutation = passed.relevance, graph.input_permutation
-        if permutation:
-            relevance = relevance.transpose(0, 1, *(2 + int(axis) for axis in np.argsort(permutation)))
+        relevance = graph.returned(passed.relevance)
         return Attribution(
             relevance=np.ascontiguousarray(relevance if seeds.several else relevance[:, 0]),
             output=scores,
             target=chosen,
             audit=passed.audit if seeds.several else passed.audit.single(),
             input=x,
-            channel_axis=_channel_axis(permutation, x.ndim - 1),
+            channel_axis=_channel_axis(graph.input_permutation, x.ndim - 1),
             layers={
                 name: found if seeds.several else found[:, 0]
                 for name, found in ((name, passed.layers[nodes[name].name]) for name in layers)
@@ -210,7 +208,10 @@ class LRP:
         if array.size == 0:
             raise InputError(f"The input is empty: shape {array.shape}. Give at least one sample.")
         wide = self.backend == "reference" and array.dtype == np.float64
-        return finite(array, np.dtype(np.float64 if wide else np.float32), "The input")
+        values = finite(array, np.dtype(np.float64 if wide else np.float32), "The input")
+        if self.model.graph.input_table is not None:
+            _require_ids(values, len(self.model.graph.input_table))
+        return values
 
     def _shapes(self, sample: Shape) -> Mapping[str, Shape]:
         """Shape of every value for one sample."""
@@ -240,6 +241,15 @@ def _engine(plan: Plan, backend: BackendName, threads: int | None, max_memory: i
     from lrpfast.engine.native import NativeEngine
 
     return NativeEngine(plan, threads, max_memory)
+
+
+def _require_ids(values: Array, count: int) -> None:
+    """InputError for what names no row of a table."""
+    wrong = values[(values < 0) | (values >= count) | (values % 1 != 0)]
+    if wrong.size:
+        raise InputError(
+            f"The input holds {wrong[0]:g}, where the model takes ids: whole numbers from 0 to {count - 1}."
+        )
 
 
 def _whole_mask(mask: Array, batch: int, explanations: int, shape: Shape) -> Array:

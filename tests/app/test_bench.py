@@ -85,6 +85,17 @@ def test_model_that_takes_vectors(here, lrpfast):
     assert lrpfast("bench", "dense.onnx").exit_code == 0
 
 
+def test_model_that_takes_ids(here, lrpfast):
+    pytest.importorskip("onnxruntime")
+    nodes = [node("Gather", "table x", "e"), node("Flatten", "e", "y")]
+    model = make_model(nodes, ["N", 6], {"table": np.ones((5, 2), np.float32)})
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    onnx.save(model, "ids.onnx")
+    result = lrpfast("bench", "ids.onnx", "--json")
+    assert result.exit_code == 0, result.output
+    assert "median" in json.loads(result.stdout)["onnxruntime_forward"]
+
+
 def test_without_onnxruntime(lrpfast, monkeypatch):
     def absent(name):
         raise ImportError(name)

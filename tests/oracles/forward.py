@@ -41,6 +41,8 @@ def forward(graph, batch):
 def values(graph, sample):
     """Every value of the graph for one sample in the caller's layout."""
     sample = np.asarray(sample, np.float64)
+    if graph.input_table is not None:
+        sample = np.stack([graph.input_table[int(place)] for place in sample]).astype(np.float64)
     if graph.input_permutation:
         sample = sample.transpose(graph.input_permutation)
     computed = {graph.input: sample}

@@ -117,7 +117,9 @@ def prediction(path: Path, x: Floats, threads: int | None) -> tuple[Call | None,
     options.log_severity_level = 4
     try:
         session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        feed = {session.get_inputs()[0].name: x}
+        source = session.get_inputs()[0]
+        integers = source.type.removeprefix("tensor(").removesuffix(")")
+        feed = {source.name: x.astype(integers) if integers.startswith("int") else x}
         session.run(None, feed)
     except Exception as error:  # it has many classes of errors; the file may fix another batch size
         return None, f"onnxruntime does not run it: {str(error).splitlines()[0]}"

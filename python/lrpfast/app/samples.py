@@ -25,7 +25,9 @@ def require_preset(name: str) -> None:
 
 def noise(model: Model, size: int | None = None) -> tuple[Floats, Any, Any]:
     """A random sample, of `size` where the model leaves that free, and the bounds of its values."""
-    return probe(model, size), LOW, HIGH
+    table = model.graph.input_table
+    low, high = (LOW, HIGH) if table is None else (float(table.min()), float(table.max()))
+    return probe(model, size), low, high
 
 
 def pixels(

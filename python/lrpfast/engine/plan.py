@@ -224,15 +224,15 @@ def _with_fixed_inputs(group: PlannedGroup, graph: Graph, node: Node) -> Planned
 def _in_layout(given: npt.ArrayLike, graph: Graph, node: Node) -> np.ndarray:
     """A constant given in the layout of the model's input, as the node sees it."""
     value = np.asarray(given, np.float64)
-    rank = len(graph.input_shape)
+    first = graph.permuted(graph.input_shape)
+    rank = len(first)
     if value.ndim and graph.input_permutation and value.ndim <= rank:
         value = value.reshape((1,) * (rank - value.ndim) + value.shape).transpose(graph.input_permutation)
     seen: tuple[int | None, ...] | None = None  # known at once only for a model of fixed size or its first layers
     if graph.known_shapes is not None:
         seen = graph.known_shapes[node.inputs[0]]
     elif node.inputs[0] == graph.input:
-        order = graph.input_permutation or range(rank)
-        seen = tuple(graph.input_shape[axis] for axis in order)
+        seen = first
     if seen is not None and not _broadcasts(value.shape, seen):
         shape = ", ".join("any" if size is None else str(size) for size in seen)
         raise CompositeError(f"bounds of shape {value.shape} do not broadcast to the input ({shape}) of {node}")

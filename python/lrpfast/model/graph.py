@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
 
 from lrpfast.errors import ModelError
 from lrpfast.model.layers import Array, Layer, Shape
+
+_Size = TypeVar("_Size", int, int | None)
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Graph:
 
     `input_shape` is that of one sample, with None for an axis of free size. `input_permutation` reorders the axes of
     a sample of the caller before the first node sees it (empty: as it is), for models that begin with a transpose.
+    `input_table` (V, D) is for models that begin with an embedding: a sample of the caller holds ids (L,), the first
+    node sees their rows of the table (L, D), and so does `input_permutation`.
     """
 
     input: str
@@ -37,6 +44,7 @@ class Graph:
     nodes: tuple[Node, ...]
     output: str
     input_permutation: Shape = ()
+    input_table: Array | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def producers(self) -> dict[str, Node]:
@@ -52,13 +60,25 @@ class Graph:
                 readers[name] += (node,)
         return readers
 
-    def permuted(self, shape: Shape) -> Shape:
+    def permuted(self, shape: tuple[_Size, ...]) -> tuple[_Size, ...]:
         """Shape of a caller's sample as the first node sees it."""
+        if self.input_table is not None:
+            shape += (int(self.input_table.shape[1]),)
         return tuple(shape[axis] for axis in self.input_permutation) if self.input_permutation else shape
 
     def arranged(self, x: Array) -> Array:
         """A batch of a caller's samples as the first node sees it."""
+        if self.input_table is not None:
+            x = self.input_table[x.astype(np.intp)].astype(x.dtype)
         return x.transpose(0, *(1 + axis for axis in self.input_permutation)) if self.input_permutation else x
+
+    def returned(self, relevance: Array) -> Array:
+        """Relevance (N, T, ...) of samples as the first node sees them, in the caller's layout; an id's is the sum of
+        what its row of the table has.
+        """
+        if self.input_permutation:
+            relevance = relevance.transpose(0, 1, *(2 + int(axis) for axis in np.argsort(self.input_permutation)))
+        return relevance if self.input_table is None else relevance.sum(axis=-1)
 
     def shapes(self, sample_shape: Shape) -> dict[str, Shape]:
         """Shape of every value for a sample of the caller's `sample_shape`; raises ModelError where it cannot be."""

@@ -59,8 +59,9 @@ class Model:
 
     def __repr__(self) -> str:
         head = f", {self.dropped_head} left out" if self.dropped_head else ""
+        ids = "" if self.graph.input_table is None else f" of {len(self.graph.input_table)} ids"
         title = (
-            f"Model '{self.name}': {self.input_name} {_shape_text(self.input_shape)} -> "
+            f"Model '{self.name}': {self.input_name} {_shape_text(self.input_shape)}{ids} -> "
             f"{self.output_name} {_shape_text(self.output_shape)}{head}"
         )
         shapes = self.graph.known_shapes

@@ -93,7 +93,7 @@ def einsum(op: Operation) -> list[Layer]:
     """A matrix product in index notation: some axes of the sample times a constant."""
     terms, result = _terms(op)
     if len(terms) != 2 or len(op.activations) != 1:
-        raise UnsupportedError("it is no product of an activation and a constant; lrpfast explains these only")
+        raise UnsupportedError("it is no product of an activation and a constant; attention is not explained")
     place = 0 if op.is_constant(1) else 1
     sample, weight, array = terms[place], terms[1 - place], op.required(1 - place)
     shape = fixed(op.sample_shape)

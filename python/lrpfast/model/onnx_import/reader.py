@@ -13,7 +13,7 @@ import onnx
 
 from lrpfast.errors import ModelError, Refusal, UnsupportedError
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Activation, Layer
+from lrpfast.model.layers import Activation, Array, Layer
 from lrpfast.model.onnx_import import (
     activations,
     arithmetic,
@@ -103,13 +103,15 @@ def read(
             f"The input '{source.name}' is declared without a shape or without a batch axis; add one, batch "
             f"first, for example with onnx.tools.update_model_dims."
         )
-    walk = _Walk(model, declared, needed, skipped, values=held)
+    lookup, ids = _lookup(source.name, needed)
+    walk = _Walk(model, declared, needed, skipped | ids, lookup, values=held)
     result = walk.result(chosen)
     reading = Graph(
-        input=source.name,
+        input=walk.entry,
         input_shape=declared.shape[1:],
         nodes=_reaching(result.name, walk.nodes),
         output=result.name,
+        input_table=walk.table,
     )
     return Reading(
         graph=reading,
@@ -164,6 +166,21 @@ def _leading_to(value: str, nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodePr
             wanted.update(node.input)
             found.append(node)
     return found[::-1]
+
+
+def _lookup(source: str, needed: Iterable[onnx.NodeProto]) -> tuple[str, set[str]]:
+    """What a Gather makes of the model's input as ids, if nothing else reads their values; and the ids, cast."""
+    ids, readers = {source}, []
+    for node in needed:
+        if not ids.intersection(node.input):
+            continue
+        if node.op_type in {"Cast", "Identity"}:
+            ids.add(node.output[0])
+        elif node.op_type != "Shape":
+            readers.append(node)
+    if [node.op_type for node in readers] != ["Gather"] or readers[0].input[1] not in ids:
+        return "", set()
+    return readers[0].output[0], ids - {source}
 
 
 def _reaching(value: str, nodes: Iterable[Node]) -> tuple[Node, ...]:
@@ -232,6 +249,8 @@ class _Walk:
     source: Value
     needed: list[onnx.NodeProto]
     skipped: set[str]  # values that are taken as the inputs of the nodes that make them
+    lookup: str  # the value that looks up the model's input in a table, empty if there is none
+    table: Array | None = None
     values: dict[str, Value] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -245,6 +264,11 @@ class _Walk:
         # A free batch is taken as 1 here: layers work sample by sample, so nothing may depend on it.
         self.batch = shape[0] or 1
         self.values[self.source.name] = replace(self.source, shape=(self.batch, *shape[1:]), is_activation=True)
+
+    @property
+    def entry(self) -> str:
+        """The value that the graph begins with."""
+        return self.lookup or self.source.name
 
     def result(self, name: str) -> Value:
         """Visit all nodes; what is known of the output, or everything that stands in the way of it."""
@@ -260,7 +284,7 @@ class _Walk:
                 self.refusals,
             )
         value = self._value(name)
-        if not value.is_activation or value.name == self.source.name:
+        if not value.is_activation or value.name == self.entry:
             raise ModelError(f"No layer lies between the model's input and '{name}', so there is nothing to explain.")
         return value
 
@@ -278,6 +302,8 @@ class _Walk:
                 raise UnsupportedError("its course depends on the data; export a model without control flow")
             if self.skipped.intersection(node.output):
                 outputs = [present[0]]
+            elif self.lookup in node.output:
+                outputs = [self._looked_up(Operation(node, inputs, Value(self.lookup), self.batch, opset=1))]
             elif node.op_type == "Shape" and present[0].constant is None:
                 sizes = shape_of(node, present[0])
                 outputs = outputs if sizes is None else [constant(node.output[0], sizes)]
@@ -299,6 +325,17 @@ class _Walk:
                 f"The model cannot be read: {describe(node, inputs)}: {error}. Repair it, or export it again."
             ) from error
         self.values.update(zip(node.output, outputs, strict=True))
+
+    def _looked_up(self, op: Operation) -> Value:
+        """The vectors that ids stand for, with which the graph begins."""
+        table = op.inputs[0]
+        assert table is not None
+        if table.constant is None or table.constant.ndim != 2 or op.attribute("axis", 0) != 0 or op.rank != 2:
+            raise UnsupportedError(
+                "it looks up the model's input; lrpfast takes ids (N, L) that name rows of a constant table (V, D)"
+            )
+        self.table = op.required(0)
+        return Value(self.lookup, table.dtype, (self.batch, *op.sample_shape, self.table.shape[1]), is_activation=True)
 
     def _convert(self, op: Operation) -> Value:
         """Append the layers of one node; its output as a value of the graph."""
