@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 
@@ -26,6 +25,7 @@ from lrpfast.model.onnx_import import (
     shaping,
     sklearn,
 )
+from lrpfast.model.onnx_import.ends import chosen_input, chosen_output, head, held, lookup
 from lrpfast.model.onnx_import.evaluation import (
     CONTROL_FLOW,
     constant,
@@ -46,7 +46,6 @@ from lrpfast.model.onnx_import.registry import (
     fixed,
     full_name,
 )
-from lrpfast.model.onnx_import.shaping import FLOATS
 from lrpfast.model.onnx_import.sklearn import without_transforms
 
 FAMILIES = (
@@ -62,7 +61,6 @@ FAMILIES = (
     sklearn,
 )  # importing them fills IMPORTERS
 
-HEADS = {"LogSoftmax", "Sigmoid", "Softmax"}
 SATURATING = {"sigmoid", "hard_sigmoid", "tanh", "erf", "softsign"}
 AVERAGING = {"GlobalAveragePool", "ReduceMean"}
 BY_ROWS = {  # what may read values without a batch axis
@@ -70,8 +68,6 @@ BY_ROWS = {  # what may read values without a batch axis
     "Identity", "LeakyRelu", "MatMul", "Mul", "Neg", "Reshape", "Squeeze", "Sub", "Unsqueeze",
 }  # fmt: skip
 SEVERAL_OUTPUTS = {"LinearClassifier", "Split"}
-BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
-OF_PROBABILITIES = {"Normalizer"}  # is left out together with the head that makes them
 
 
 @dataclass(frozen=True)
@@ -91,20 +87,20 @@ def read(
 ) -> Reading:
     """The part of a model that computes one output, a final Softmax or Sigmoid left out."""
     graph, nodes = model.graph, list(without_transforms(model.graph.node))
-    chosen = _chosen_output(graph, output)
+    chosen = chosen_output(graph, output)
     producers = {name: node for node in nodes for name in node.output}
-    head, skipped = _head(producers, chosen)
+    dropped, skipped = head(producers, chosen)
     needed = _leading_to(chosen, nodes)
-    held = _held(graph, fixed_inputs or {})
-    source = _chosen_input(graph, needed, chosen, held)
+    constants = held(graph, fixed_inputs or {})
+    source = chosen_input(graph, needed, chosen, constants)
     declared = from_type(source.name, source.type)
     if not declared.shape:
         raise ModelError(
             f"The input '{source.name}' is declared without a shape or without a batch axis; add one, batch "
             f"first, for example with onnx.tools.update_model_dims."
         )
-    lookup, ids = _lookup(source.name, needed)
-    walk = _Walk(model, declared, needed, skipped | ids, lookup, values=held)
+    looked_up, ids = lookup(source.name, needed)
+    walk = _Walk(model, declared, needed, skipped | ids, looked_up, values=constants)
     result = walk.result(chosen)
     reading = Graph(
         input=walk.entry,
@@ -119,43 +115,8 @@ def read(
         input_shape=declared.shape,
         output_name=chosen,
         output_shape=(declared.shape[0], *result.sample_shape),
-        dropped_head=head,
+        dropped_head=dropped,
     )
-
-
-def _chosen_output(graph: onnx.GraphProto, output: str | None) -> str:
-    names: list[str] = [value.name for value in graph.output]
-    listing = ", ".join(f"'{name}'" for name in names)
-    if output is None:
-        scores: list[str] = [value.name for value in graph.output if _may_be_scores(value)]
-        if len(scores) != 1:
-            raise ModelError(f"The model has {len(names)} outputs ({listing}); choose one with output=NAME.")
-        return scores[0]
-    if output not in names:
-        raise ModelError(f"The model has no output '{output}'; it has {listing}.")
-    return output
-
-
-def _may_be_scores(value: onnx.ValueInfoProto) -> bool:
-    """Whether the values are numbers, or not said to be anything else, such as the name of a class."""
-    return value.type.tensor_type.elem_type in {onnx.TensorProto.UNDEFINED, *FLOATS}
-
-
-def _head(producers: dict[str, onnx.NodeProto], output: str) -> tuple[str | None, set[str]]:
-    """Operator of a final Softmax or Sigmoid, and the values that are taken as their inputs to leave it out."""
-    value, skipped, with_head = output, set[str](), set[str]()
-    while value in producers:
-        node = producers[value]
-        if node.op_type in HEADS:
-            return node.op_type, {value, *skipped, *with_head}
-        if node.op_type == "ZipMap":  # names for classes
-            skipped.add(value)
-        elif node.op_type in OF_PROBABILITIES:
-            with_head.add(value)
-        elif node.op_type not in BEHIND_HEAD:
-            break
-        value = node.input[0]
-    return None, skipped
 
 
 def _leading_to(value: str, nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodeProto]:
@@ -168,21 +129,6 @@ def _leading_to(value: str, nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodePr
     return found[::-1]
 
 
-def _lookup(source: str, needed: Iterable[onnx.NodeProto]) -> tuple[str, set[str]]:
-    """What a Gather makes of the model's input as ids, if nothing else reads their values; and the ids, cast."""
-    ids, readers = {source}, []
-    for node in needed:
-        if not ids.intersection(node.input):
-            continue
-        if node.op_type in {"Cast", "Identity"}:
-            ids.add(node.output[0])
-        elif node.op_type != "Shape":
-            readers.append(node)
-    if [node.op_type for node in readers] != ["Gather"] or readers[0].input[1] not in ids:
-        return "", set()
-    return readers[0].output[0], ids - {source}
-
-
 def _reaching(value: str, nodes: Iterable[Node]) -> tuple[Node, ...]:
     """The same for nodes of a graph: a value whose shape alone was asked for leaves nodes that nothing reads."""
     wanted, found = {value}, []
@@ -191,54 +137,6 @@ def _reaching(value: str, nodes: Iterable[Node]) -> tuple[Node, ...]:
             wanted.update(node.inputs)
             found.append(node)
     return tuple(reversed(found))
-
-
-def _held(graph: onnx.GraphProto, given: Mapping[str, npt.ArrayLike]) -> dict[str, Value]:
-    """Inputs that are held at a value, as constants."""
-    declared = {entry.name: from_type(entry.name, entry.type) for entry in graph.input}
-    held = {}
-    for name, elements in given.items():
-        if name not in declared:
-            listing = ", ".join(f"'{known}'" for known in declared)
-            raise ModelError(f"The model has no input '{name}' to be held fixed; it has {listing}.")
-        shape, dtype = declared[name].shape, declared[name].dtype
-        array = np.asarray(elements, onnx.helper.tensor_dtype_to_np_dtype(dtype) if dtype else None)
-        if shape is not None and not _fits(array.shape, shape):
-            raise ModelError(
-                f"The input '{name}' is held at a value of shape {array.shape}, where one of shape {shape} is needed; "
-                f"give it with the batch axis, of size 1."
-            )
-        held[name] = constant(name, array)
-    return held
-
-
-def _fits(shape: Sequence[int], declared: FreeShape) -> bool:
-    """Whether a value for one sample has the declared shape."""
-    known = (1, *declared[1:]) if declared else declared
-    return len(shape) == len(known) and all(size in (None, have) for have, size in zip(shape, known, strict=True))
-
-
-def _chosen_input(
-    graph: onnx.GraphProto, needed: list[onnx.NodeProto], value: str, held: Mapping[str, Value]
-) -> onnx.ValueInfoProto:
-    """The one input that is no initializer, is not held fixed, and that the output depends on."""
-    weights = {tensor.name for tensor in graph.initializer} | {
-        tensor.values.name for tensor in graph.sparse_initializer
-    }
-    weights |= held.keys()
-    read = {name for node in needed for name in node.input} | {value}
-    inputs: list[onnx.ValueInfoProto] = [
-        entry for entry in graph.input if entry.name not in weights and entry.name in read
-    ]
-    if len(inputs) == 1:
-        return inputs[0]
-    if not inputs:
-        raise ModelError(f"The output '{value}' depends on no input of the model, so there is nothing to explain.")
-    listing = ", ".join(f"'{entry.name}'" for entry in inputs)
-    raise ModelError(
-        f"The output '{value}' depends on {len(inputs)} inputs ({listing}), and lrpfast explains one of them at a "
-        f"time; hold the others at a value: load(..., fixed={{'{inputs[-1].name}': array}})."
-    )
 
 
 @dataclass
