@@ -56,6 +56,23 @@ def batch_norm(source, target, channel_count=3, name="bn"):
 # Affines into the layer that they follow
 
 
+def test_scale_and_shift_behind_changes_of_shape_are_folded_back():
+    nodes = [
+        node("Unsqueeze", "x two", "u"), node("Conv", "u w", "c"), node("Squeeze", "c two", "s"),
+        node("Transpose", "s", "t", perm=[0, 2, 1]), node("Mul", "t f", "m"), node("Add", "m b", "a"),
+        node("Relu", "a", "y"),
+    ]  # fmt: skip
+    given = {"two": np.array([2]), "w": weights(5, 3, 1, 3), "f": weights(5), "b": weights(1, 1, 5)}
+    kinds = [entry.layer.kind for entry in canonical(nodes, given, (3, 9)).nodes if entry.layer.kind != "routing"]
+    assert kinds == ["conv", "activation"]
+
+
+def test_a_shift_that_differs_within_a_channel_stays_behind_a_change_of_shape():
+    nodes = [node("Conv", "x w", "c"), node("Reshape", "c shape", "r"), node("Add", "r b", "a"), node("Relu", "a", "y")]
+    given = {"w": weights(2, 3, 1, 1), "shape": np.array([0, 4, 15]), "b": weights(4, 1)}
+    assert any(isinstance(entry.layer, Affine) for entry in canonical(nodes, given).nodes)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_batch_normalization_folds_into_the_convolution_before_it(bias, groups):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lrpfast.model.canonize.layout import permuted_array
+from lrpfast.model.canonize.layout import inverse, permuted_array
 from lrpfast.model.canonize.rewrite import exhaust, only_reader, substitute
 from lrpfast.model.graph import Graph, Node
 from lrpfast.model.layers import (
@@ -32,25 +32,58 @@ def fold_affines(graph: Graph) -> Graph:
 
 
 def _fold_back(graph: Graph, node: Node) -> Graph | None:
-    """Scale and shift the outputs of a layer with weights.
+    """Scale and shift the outputs of a layer with weights, straight or in front of changes of shape.
 
     Exact if both are constant over each output channel and nothing else reads the layer.
     """
-    source = graph.producers.get(node.inputs[0])
-    if not isinstance(node.layer, Affine) or source is None or only_reader(graph, source.output) is not node:
+    if not isinstance(node.layer, Affine):
         return None
+    found = _in_front(graph, node, node.layer)
+    if found is None:
+        return None
+    source, affine = found
     layer = source.layer
-    if not isinstance(layer, Weighted):
-        return None
-    scale, shift = (per_channel(array, layer.outputs, _rank(layer)) for array in _arrays(node.layer))
+    assert isinstance(layer, Weighted)
+    scale, shift = (per_channel(array, layer.outputs, _rank(layer)) for array in _arrays(affine))
     if scale is None or shift is None:
         return None
     weight = layer.weight * _per_output(layer, scale)
     bias = shift if layer.bias is None else layer.bias * scale + shift
     folded = replace(layer, weight=weight, bias=bias if bias.any() or layer.bias is not None else None)
-    operator = f"{source.operator}+{node.operator}"
-    merged = replace(source, operator=operator, layer=folded, output=node.output)
-    return substitute(graph, {source.output: (merged,), node.output: ()})
+    merged = replace(source, operator=f"{source.operator}+{node.operator}", layer=folded)
+    if source.output == node.inputs[0]:
+        return substitute(graph, {source.output: (replace(merged, output=node.output),), node.output: ()})
+    return substitute(graph, {source.output: (merged,), node.output: ()}, {node.output: node.inputs[0]})
+
+
+def _in_front(graph: Graph, node: Node, affine: Affine) -> tuple[Node, Affine] | None:
+    """The layer with weights that a node reads alone, maybe through changes of shape, and what `affine` is there."""
+    source = graph.producers.get(node.inputs[0])
+    if source is None or only_reader(graph, source.output) is not node:
+        return None
+    if isinstance(source.layer, Weighted):
+        return source, affine
+    scale, shift = _arrays(affine)
+    if isinstance(source.layer, Transpose):
+        order = inverse(source.layer.permutation)
+        return _in_front(graph, source, Affine(permuted_array(scale, order), permuted_array(shift, order)))
+    shapes = graph.known_shapes
+    if not isinstance(source.layer, Reshape) or shapes is None:
+        return None
+    before, after = shapes[source.inputs[0]], shapes[source.output]
+    return _in_front(
+        graph,
+        source,
+        Affine(*(_narrowed(np.broadcast_to(array, after).reshape(before)) for array in (scale, shift))),
+    )
+
+
+def _narrowed(array: Array) -> Array:
+    """The array with one number for each place along its first axis, if it is constant over the others."""
+    columns = array.reshape(len(array), -1)
+    if (columns != columns[:, :1]).any():
+        return array
+    return columns[:, 0].reshape(-1, *(1,) * (array.ndim - 1))
 
 
 def _fold_forward(graph: Graph, node: Node) -> Graph | None:
