@@ -51,6 +51,8 @@ def made(layers: Any, layer: Layer, inputs: list[Any]) -> Any:
         return layers.Add()(inputs)
     if layer.kind == "concat":
         return layers.Concatenate()(inputs)
+    if layer.kind != "reshape":
+        raise ValueError(f"no Keras layer for {layer.kind}")
     return layers.Flatten()(layers.Permute((3, 1, 2))(x))  # in the order of channels first
 
 

@@ -6,6 +6,7 @@ A library is imported when its first method is made, in a process that imports n
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,10 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 
 #: libraries that run on the interpreter of `--peer-python`
-PEERS = ("torch", "zennit", "captum")
+PEERS = ("torch", "zennit", "zennit64", "captum")
+
+#: composites that start with 1 in place of the score, as gradients do
+GRADIENTS = ("gradient", "deconvnet", "guided_backprop", "beta_smooth")
 
 #: what each library is called in tables
 TITLES = {
@@ -118,23 +122,22 @@ def zennit(task: Task, name: str, samples: Floats) -> Method:
     from .torch_model import TorchNetwork
 
     torch.set_num_threads(task.threads)
-    low, high = (torch.from_numpy(bound)[None] for bound in task.bounds(channels_first=True))
-    composite = {
-        "epsilon_plus_flat": composites.EpsilonPlusFlat,
-        "epsilon_alpha2_beta1_flat": composites.EpsilonAlpha2Beta1Flat,
-        "epsilon_gamma_box": lambda: composites.EpsilonGammaBox(low=low, high=high),
-    }[name]()
-    model, x = TorchNetwork(read(task.network), Sum), torch.from_numpy(task.inner(samples))
-    attributor = Gradient(model=model, composite=composite, attr_output=best_score)
+    x = torch.from_numpy(task.inner(samples))
+    model = TorchNetwork(read(task.network), Sum).to(x.dtype)
+    low, high = (torch.from_numpy(bound)[None].to(x.dtype) for bound in task.bounds(channels_first=True))
+    box = {"low": low, "high": high} if name == "epsilon_gamma_box" else {}
+    composite = None if name == "gradient" else composites.COMPOSITES[name](**box)
+    attributor = Gradient(model=model, composite=composite, attr_output=partial(seed, one=name in GRADIENTS))
     attributor.__enter__()  # hooks stay for all calls; leaving and entering again would count against the library
     return lambda: attributor(x.clone())[1].detach().numpy()
 
 
-def best_score(scores: Any) -> Any:
-    """The seed: the highest score where it is, zeros elsewhere."""
+def seed(scores: Any, one: bool) -> Any:
+    """The highest score, or 1, where it is, zeros elsewhere."""
     import torch
 
-    return torch.zeros_like(scores).scatter(1, scores.argmax(1, keepdim=True), scores.max(1, keepdim=True).values)
+    highest, places = scores.max(1, keepdim=True)
+    return torch.zeros_like(scores).scatter(1, places, torch.ones_like(highest) if one else highest)
 
 
 def captum(task: Task, name: str, samples: Floats) -> Method:
@@ -182,12 +185,19 @@ def innvestigate(task: Task, name: str, samples: Floats) -> Method:
     return lambda: np.asarray(analyzer.analyze(last)).transpose(0, 3, 1, 2)
 
 
+def in_float64(maker: Maker) -> Maker:
+    """The same library, given its samples in double precision."""
+    return lambda task, name, samples: maker(task, name, samples.astype(np.float64))
+
+
 MAKERS: dict[str, Maker] = {
     "lrpfast": lrpfast,
     "onnxruntime": onnxruntime,
     "reference": reference,
+    "reference64": in_float64(reference),
     "torch": torch,
     "zennit": zennit,
+    "zennit64": in_float64(zennit),
     "captum": captum,
     "innvestigate": innvestigate,
 }

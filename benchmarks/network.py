@@ -61,9 +61,15 @@ def describe(layer: Any, shape: tuple[int, ...], out: tuple[int, ...]) -> tuple[
         return window, arrays
     if kind in ("MaxPool", "AveragePool"):
         whole = 0 in layer.window.kernel
-        window = {"kernel": shape[1:], "strides": shape[1:], "dilations": (1, 1), "pads": ((0, 0), (0, 0))}
+        rank = len(shape) - 1
+        window = {"kernel": shape[1:], "strides": shape[1:], "dilations": (1,) * rank, "pads": ((0, 0),) * rank}
         counted = {"count_padding": getattr(layer, "count_include_pad", False)}
         return (window if whole else windowed(layer.window, shape)) | counted, {}
+    if kind == "Affine":
+        given = {"weight": layer.scale, "bias": layer.shift}
+        maps = {name: np.broadcast_to(array, shape).reshape(shape[0], -1) for name, array in given.items()}
+        if all((array == array[:, :1]).all() for array in maps.values()):  # one number for each channel
+            return {"rank": len(shape) - 1}, {name: array[:, 0] for name, array in maps.items()}
     if kind == "Activation" and (layer.function == "relu" or (layer.function, layer.low, layer.high) == ("clip", 0, 6)):
         return {"function": "relu" if layer.function == "relu" else "relu6"}, {}
     if kind in ("Sum", "Concat") or (kind == "Reshape" and len(out) == 1):
@@ -72,8 +78,8 @@ def describe(layer: Any, shape: tuple[int, ...], out: tuple[int, ...]) -> tuple[
 
 
 def windowed(window: Any, shape: tuple[int, ...]) -> dict[str, Any]:
-    if len(shape) != 3:
-        raise ValueError(f"peers are given maps of two dimensions only, not {shape}")
+    if len(shape) not in (2, 3):
+        raise ValueError(f"peers are given maps of one and two dimensions only, not {shape}")
     pads = window.pads_for(shape[1:])
     return {"kernel": window.kernel, "strides": window.strides, "dilations": window.dilations, "pads": pads}
 

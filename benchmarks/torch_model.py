@@ -24,22 +24,24 @@ def is_even(pads: list[list[int]]) -> bool:
     return all(before == after >= 0 for before, after in pads)
 
 
-class UnevenConv2d(nn.Conv2d):
-    """A convolution with padding of its own on every side; it stays one layer, so that a rule sees the padding."""
+def uneven(made: type[nn.Module], value: float) -> type[nn.Module]:
+    """Such a layer with padding of its own on every side; it stays one layer, so that a rule sees the padding."""
 
-    pads: tuple[int, ...]
+    class Uneven(made):  # type: ignore[misc, valid-type]
+        pads: tuple[int, ...]
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(functional.pad(x, self.pads))
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(functional.pad(x, self.pads, value=value))
+
+    return Uneven
 
 
-class UnevenMaxPool2d(nn.MaxPool2d):
-    """A max pool with padding of its own on every side."""
-
-    pads: tuple[int, ...]
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(functional.pad(x, self.pads, value=-torch.inf))
+#: layers for maps of one and of two dimensions
+CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d}
+MAX_POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
+AVERAGE_POOLS = {1: nn.AvgPool1d, 2: nn.AvgPool2d}
+UNEVEN_CONVOLUTIONS = {rank: uneven(made, 0.0) for rank, made in CONVOLUTIONS.items()}
+UNEVEN_MAX_POOLS = {rank: uneven(made, -torch.inf) for rank, made in MAX_POOLS.items()}
 
 
 class Add(nn.Module):
@@ -98,19 +100,22 @@ def module(layer: Layer, make_sum: Callable[[], nn.Module]) -> nn.Module:
         outputs, inputs = layer.arrays["weight"].shape
         return with_weights(nn.Linear(inputs, outputs, "bias" in layer.arrays), layer)
     if layer.kind == "maxpool":
-        window = given["kernel"], given["strides"]
+        window, rank = (given["kernel"], given["strides"]), len(given["kernel"])
         pads = [pair[0] for pair in given["pads"]]
         if is_even(given["pads"]) and all(2 * pad <= size for pad, size in zip(pads, given["kernel"], strict=True)):
-            return nn.MaxPool2d(*window, padding=pads, dilation=given["dilations"])
-        uneven = UnevenMaxPool2d(*window, dilation=given["dilations"])
-        uneven.pads = before_and_after(given["pads"])
-        return uneven
+            return MAX_POOLS[rank](*window, padding=pads, dilation=given["dilations"])
+        made = UNEVEN_MAX_POOLS[rank](*window, dilation=given["dilations"])
+        made.pads = before_and_after(given["pads"])
+        return made
     if layer.kind == "averagepool":
         if not is_even(given["pads"]):
             raise ValueError("an average pool with uneven padding")
         pads = [pair[0] for pair in given["pads"]]
         counted = given["count_padding"]
-        return nn.AvgPool2d(given["kernel"], given["strides"], padding=pads, count_include_pad=counted)
+        made = AVERAGE_POOLS[len(given["kernel"])]
+        return made(given["kernel"], given["strides"], padding=pads, count_include_pad=counted)
+    if layer.kind == "affine":
+        return affine(layer)
     if layer.kind == "activation":
         return nn.ReLU() if given["function"] == "relu" else nn.ReLU6()
     return make_sum()
@@ -119,7 +124,7 @@ def module(layer: Layer, make_sum: Callable[[], nn.Module]) -> nn.Module:
 def convolution(layer: Layer) -> nn.Module:
     given, weight = layer.settings, layer.arrays["weight"]
     even = is_even(given["pads"])
-    made = (nn.Conv2d if even else UnevenConv2d)(
+    made = (CONVOLUTIONS if even else UNEVEN_CONVOLUTIONS)[weight.ndim - 2](
         weight.shape[1] * given["groups"],
         weight.shape[0],
         given["kernel"],
@@ -129,9 +134,15 @@ def convolution(layer: Layer) -> nn.Module:
         groups=given["groups"],
         bias="bias" in layer.arrays,
     )
-    if isinstance(made, UnevenConv2d):
+    if not even:
         made.pads = before_and_after(given["pads"])
     return with_weights(made, layer)
+
+
+def affine(layer: Layer) -> nn.Module:
+    """Batch normalisation whose statistics change nothing."""
+    normalisation = nn.BatchNorm2d if layer.settings["rank"] == 2 else nn.BatchNorm1d
+    return with_weights(normalisation(len(layer.arrays["weight"]), eps=0.0), layer)
 
 
 def with_weights(made: nn.Module, layer: Layer) -> nn.Module:

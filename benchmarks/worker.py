@@ -56,6 +56,11 @@ class Desk:
         kind, name = request["do"], request.get("method", "")
         if kind == "memory":
             return {"bytes": peak_memory()}
+        if kind == "result":
+            import numpy as np
+
+            np.save(request["to"], (self.methods.get(name) or self.make(name))())  # made anew, it is not kept
+            return {}
         if name not in self.methods:
             call = self.make(name)
             self.took[name] = timed(call)
@@ -64,11 +69,6 @@ class Desk:
                 return {}
             self.took[name] = timed(call)
         call = self.methods[name]
-        if kind == "result":
-            import numpy as np
-
-            np.save(request["to"], call())
-            return {}
         sleep(PAUSE)
         begin, calls = perf_counter(), 0
         while self.took[name] < SLOW and (calls < CALLS or perf_counter() < begin + WARM_UP):

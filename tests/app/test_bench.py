@@ -294,3 +294,20 @@ def test_network_of_a_form_that_peers_are_not_given_is_refused_with_a_reason(har
     model = load(make_model([node("Conv", "x w", "c"), node("Tanh", "c", "y")], ["N", 1, 4, 4], {"w": KERNEL}))
     with pytest.raises(ValueError, match="Activation"):
         harness("network").write(model, tmp_path / "network.npz")
+
+
+def test_network_of_one_dimension_with_batch_normalisation_is_given_to_peers(harness, tmp_path):
+    network = harness("network")
+    arrays = {"w": KERNEL[..., 0], "scale": np.full((1, 1), 2, np.float32), "shift": np.ones((1, 1), np.float32)}
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Relu", "c", "r"),
+        node("Mul", "r scale", "m"),
+        node("Add", "m shift", "a"),
+        node("Relu", "a", "y"),
+    ]
+    network.write(load(make_model(nodes, ["N", 1, 8], arrays)), tmp_path / "network.npz")
+    layers = {layer.kind: layer for layer in network.read(tmp_path / "network.npz").layers}
+    assert layers["convolution"].settings["kernel"] == [3]
+    assert layers["affine"].settings == {"rank": 1}
+    assert (layers["affine"].arrays["weight"], layers["affine"].arrays["bias"]) == ([2], [1])
