@@ -206,10 +206,19 @@ std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const Tens
                                         const std::vector<std::pair<Gate, float>>& groups, float stabilizer,
                                         const std::optional<Floats>& bias, const std::optional<Floats>& within,
                                         std::optional<Tensor> constant, std::optional<Tensor> own,
-                                        const std::optional<PoolOf>& pool, const std::optional<Mix>& mix) {
+                                        const std::optional<PoolOf>& pool, const std::optional<Mix>& mix, float noise) {
   if (samples < 1) throw std::invalid_argument("quotient: no samples");
-  Quotient::Terms terms{
-      r, s, {}, {}, stabilizer, lanes_of(bias), lanes_of(within), std::move(constant), std::move(own), mix.has_value()};
+  Quotient::Terms terms{r,
+                        s,
+                        {},
+                        {},
+                        stabilizer,
+                        lanes_of(bias),
+                        lanes_of(within),
+                        std::move(constant),
+                        std::move(own),
+                        mix.has_value(),
+                        noise};
   if (pool) terms.pool = SidePool{std::get<0>(*pool), std::get<1>(*pool)};
   for (const auto& [gate, share] : groups) terms.groups.push_back({gate, share});
   if (mix && mix->size() != groups.size()) throw std::invalid_argument("quotient: a mix for each group, or none");
@@ -310,7 +319,7 @@ void bind_epilogues(py::module_& m) {
   py::class_<Quotient, Epilogue, Figures, std::shared_ptr<Quotient>>(m, "Quotient")
       .def(py::init(&make_quotient), "samples"_a, "r"_a, "s"_a, "groups"_a, "stabilizer"_a, "bias"_a = py::none(),
            "within"_a = py::none(), "constant"_a = py::none(), "own"_a = py::none(), "pool"_a = py::none(),
-           "mix"_a = py::none());
+           "mix"_a = py::none(), "noise"_a = 0.0f);
   py::class_<Contribution, Epilogue, Figures, std::shared_ptr<Contribution>>(m, "Contribution")
       .def(py::init<float, float, Tensor, Tensor, bool, bool>(), "positive"_a, "negative"_a, "a"_a, "out"_a,
            "accumulate"_a, "by_sign"_a = false);

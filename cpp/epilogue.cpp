@@ -206,6 +206,7 @@ void Quotient::take(const Stretch& stretch, int number) {
   task.of_own = group.of_own;
   task.of_values = group.of_values;
   task.stabilizer = terms_.stabilizer;
+  task.noise = group.share < 0 ? terms_.noise : 0;
   for (int t = 0; t < explanations_; ++t) {
     const std::int64_t n = stretch.sample * explanations_ + t;
     task.s = rows_out(terms_.s, n, block, stretch);

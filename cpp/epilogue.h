@@ -103,6 +103,7 @@ class Quotient : public Epilogue, public Figures {
     Lanes bias, within;  // stacked like the groups; may be empty
     std::optional<Tensor> constant, own;
     bool shared;  // one map of values for all groups
+    float noise;  // as in QuotientTask, for groups that take relevance away: theirs may be 0 where relevance is not
   };
   Quotient(int samples, Terms terms);
   void take(const Stretch& stretch) override;

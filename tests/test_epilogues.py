@@ -434,6 +434,15 @@ def test_a_gate_is_shut_where_its_values_are_zero(gate: core.Gate):
     assert (s.store(THREADS) == 0).all()
 
 
+@pytest.mark.parametrize(("share", "expected"), [(-1.0, [0, 0, -1, -1]), (1.0, [1, 1, 1, 1])])
+def test_what_takes_relevance_away_is_not_divided_by_rounding(share: float, expected: list[float]):
+    values = np.array([2e-7, -2e-7, 4e-6, 1], np.float32).reshape(1, 1, 1, 1, 4)
+    s = empty(1, 1, (1, 1, 4))
+    quotient = core.Quotient(1, loaded(values), s, [(OPEN, share)], 0.0, noise=1e-6)
+    core.take_up([loaded(values)], quotient).run(THREADS)
+    np.testing.assert_array_equal(s.store(THREADS).ravel(), expected)
+
+
 # Contribution
 
 

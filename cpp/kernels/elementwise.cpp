@@ -6,12 +6,22 @@ namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
 
+float largest(In x, Area area) {
+  vec most = vec{};
+  for_vectors(area, [&](int row, long i) {
+    const vec size = magnitude(load(x, row, i));
+    most = size > most ? size : most;
+  });
+  return lanes_max(most);
+}
+
 // Fields of the task are copied to where no store can reach them, so that they stay in registers.
 template <Gate G>
 void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
   vec received_sum = vec{}, bias_sum = vec{}, stabilizer_sum = vec{}, quotient_sum = vec{};
   const vec share = splat(task.share), stabilizer = splat(task.stabilizer);
   const vec of_own = splat(task.of_own), of_values = splat(task.of_values);
+  const vec floor = splat(task.noise > 0 ? task.noise * largest(task.values, area) : 0);
   vec bias[kVectors], added[kVectors];  // for the account, and for the denominator
   for (int v = 0; v < kVectors; ++v) {
     bias[v] = task.bias ? load_loose(task.bias + v * kLanes) : vec{};
@@ -36,7 +46,7 @@ void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
         if (G == Gate::positive) r = load(own + i) > 0 ? r : vec{};
         if (G == Gate::negative) r = load(own + i) < 0 ? r : vec{};
         const vec quotient = r / (stabilized == 0 ? splat(1) : stabilized);
-        const vec s = stabilized == 0 ? vec{} : quotient;  // 0 / 0 counts as 0
+        const vec s = (stabilized == 0) | (magnitude(z) < floor) ? vec{} : quotient;  // 0 / 0 counts as 0
         store(out + i, s);
         received_sum += relevance;
         bias_sum += s * bias[v];

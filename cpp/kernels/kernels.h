@@ -127,6 +127,7 @@ struct QuotientTask {
   const float *bias, *within;   // [16], or null; what is within the values already counts for the account only
   Gate gate;
   float share, of_own, of_values, stabilizer;
+  float noise;  // share of the largest value below which a denominator is rounding, and counts as 0
   Out s;
 };
 

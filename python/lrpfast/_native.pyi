@@ -157,6 +157,7 @@ class Quotient(Epilogue, Figures):
         own: Tensor | None = None,
         pool: tuple[Window, Tensor] | None = None,
         mix: Sequence[tuple[float, float]] | None = None,
+        noise: float = 0.0,
     ) -> None: ...
 
 class Contribution(Epilogue, Figures):

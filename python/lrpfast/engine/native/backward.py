@@ -12,8 +12,8 @@ from lrpfast.engine.audit import LayerAudit, Sums
 from lrpfast.engine.native.elementwise_maps import SumMap
 from lrpfast.engine.native.forward import ForwardPass
 from lrpfast.engine.native.layout import Recorder
-from lrpfast.engine.native.maps import LinearMap, kept
-from lrpfast.engine.native.prepared import RELU_RULES, Stage, only_moves
+from lrpfast.engine.native.maps import ConvolutionMap, LinearMap, kept
+from lrpfast.engine.native.prepared import RELU_RULES, ROUNDING, Stage, only_moves
 from lrpfast.engine.native.prepared_stack import PreparedStack
 from lrpfast.engine.native.routes import places, starts
 from lrpfast.engine.native.stacks import WHOLE
@@ -333,6 +333,7 @@ class Backward:
             own,
             pool,
             stack.mix,
+            ROUNDING if isinstance(linear, ConvolutionMap) and linear.winograd else 0.0,
         )
         if within:
             self.on.add(core.take_up([forward.own_values(stage)], quotient))
