@@ -37,8 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "seeds": {"composites", "model.layers", "errors"},
     "lrp": {"attribution", "seeds", "engine", "engine.reference", "engine.native", "model", "model.graph", *LANGUAGE},
     "check": {"check", "lrp", "attribution", "engine", "engine.reference", "model", "model.graph", *LANGUAGE},
+    "baselines": {"baselines", "lrp", "attribution", "model", "model.layers", "errors"},
     "app": {"", "app", "check", "engine.native", "lrp", "attribution", "composites", "model", "view", "errors"},
-    "": {"check", "lrp", "attribution", "model", *LANGUAGE},
+    "": {"baselines", "check", "lrp", "attribution", "model", *LANGUAGE},
 }
 
 #: packages beside the standard library and NumPy, and the parts that may use them

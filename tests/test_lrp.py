@@ -310,6 +310,19 @@ def test_gradient_x_input_multiplies_by_the_input(model: Model, backend: str) ->
     assert (product.relevance == gradient.relevance * x[:, np.newaxis]).all()
 
 
+# Scores
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_scores_are_the_output_of_an_explanation(model: Model, backend: str) -> None:
+    x = samples(7, FLOATS[backend])
+    lrp = LRP(model, "epsilon_plus", backend)
+    found = lrp.scores(x)
+    assert (found == lrp.attribute(x).output).all()
+    assert found.dtype == FLOATS[backend]
+    assert_agree(LRP(channels_last(model), "epsilon", backend).scores(x.transpose(0, 2, 3, 1)), found, lrp)
+
+
 # Inputs
 
 
@@ -464,9 +477,10 @@ BAD_INPUTS = {
 @pytest.mark.parametrize("case", BAD_INPUTS)
 def test_a_bad_input_is_refused_with_the_reason(lrp: LRP, case: str) -> None:
     x, builtin, message = BAD_INPUTS[case]
-    with pytest.raises(LRPError, match=message) as caught:
-        lrp.attribute(x)
-    assert isinstance(caught.value, builtin)
+    for ask in (lrp.attribute, lrp.scores):
+        with pytest.raises(LRPError, match=message) as caught:
+            ask(x)
+        assert isinstance(caught.value, builtin)
 
 
 def test_an_input_that_float32_cannot_hold_is_refused_and_nothing_else_said(model: Model) -> None:
@@ -530,8 +544,9 @@ def test_an_input_too_small_for_a_model_of_free_size_is_refused(model: Model) ->
     for backend in BACKENDS:
         lrp = LRP(free, "epsilon", backend)
         assert lrp.attribute(np.ones((1, 1, 3, 4)), 1).output.shape == (1, 2, 1, 2)
-        with pytest.raises(InputError, match=r"node 'n0' .* too small"):
-            lrp.attribute(np.ones((1, 1, 2, 4)))
+        for ask in (lrp.attribute, lrp.scores):
+            with pytest.raises(InputError, match=r"node 'n0' .* too small"):
+                ask(np.ones((1, 1, 2, 4)))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from lrpfast import composites, rules
+from lrpfast import baselines, composites, rules
 from lrpfast.attribution import Attribution
 from lrpfast.check import Report, check
 from lrpfast.composites import Composite
@@ -35,6 +35,7 @@ __all__ = [
     "ModelError",
     "Report",
     "UnsupportedError",
+    "baselines",
     "check",
     "composites",
     "load",

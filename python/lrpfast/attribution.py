@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Attribution:
     """What each element of the input contributed to the explained scores.
 
-    `LRP.attribute` makes it; N is the number of samples, T that of explanations per sample.
+    `LRP.attribute` and the functions of `lrpfast.baselines` make it; N is the number of samples, T that of
+    explanations per sample.
 
     Attributes
     ----------
@@ -35,10 +36,11 @@ class Attribution:
         Scores of the model, before a final softmax or sigmoid.
     target : ndarray
         What was explained: class indices of shape (N,) or (N, T), or the seed itself, of the output's shape.
-    audit : object
-        Where relevance was absorbed, layer by layer; ``print(attribution.audit)`` shows a table.
     input : ndarray, shape (N, ...)
         What the model was given.
+    audit : object
+        Where relevance was absorbed, layer by layer; ``print(attribution.audit)`` shows a table. None where no
+        relevance went through the layers.
     channel_axis : int or None
         Axis of a sample (the batch not counted) that holds the channels: 0 for NCHW, 2 for NHWC, None for
         vectors.
@@ -49,8 +51,8 @@ class Attribution:
     relevance: npt.NDArray[np.floating[Any]]
     output: npt.NDArray[np.floating[Any]]
     target: npt.NDArray[Any]
-    audit: object
     input: npt.NDArray[np.floating[Any]]
+    audit: object = None
     channel_axis: int | None = None
     layers: dict[str, npt.NDArray[np.floating[Any]]] = field(default_factory=dict)
 

@@ -165,6 +165,29 @@ class LRP:
             },
         )
 
+    def scores(self, x: npt.ArrayLike) -> Array:
+        """The model's scores for a batch of inputs, without an explanation.
+
+        Parameters
+        ----------
+        x : array_like, shape (N, ...)
+            Inputs, as for `attribute`.
+
+        Returns
+        -------
+        ndarray, shape (N, classes)
+            What `attribute` returns as ``output``.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            As from `attribute`, for the input.
+        """
+        x = self._checked(x)
+        self._shapes(x.shape[1:])  # refuses what is too small for a model of free size
+        arranged = self.model.graph.arranged(x)
+        return np.concatenate([self._engine.forward(arranged[here])[0] for here in parts_of(self._engine, arranged, 1)])
+
     def _explained(self, x: Array, seeds: Seeds, inside: Inside) -> tuple[Array, npt.NDArray[Any], Explained]:
         """Output, what was explained, and what became of it, in parts that fit the memory."""
         parts = []
