@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lrp": {"attribution", "seeds", "engine", "engine.reference", "engine.native", "model", "model.graph", *LANGUAGE},
     "check": {"check", "lrp", "attribution", "engine", "engine.reference", "model", "model.graph", *LANGUAGE},
     "baselines": {"baselines", "lrp", "attribution", "model", "model.layers", "errors"},
+    "quantus": {"lrp", "attribution", "composites", "model", "errors"},
     "app": {"", "app", "check", "engine.native", "lrp", "attribution", "composites", "model", "view", "errors"},
     "": {"baselines", "check", "lrp", "attribution", "model", *LANGUAGE},
 }
