@@ -1,0 +1,1 @@
+"""Measures of explanations, and methods that they compare."""
