@@ -16,12 +16,12 @@ float largest(In x, Area area) {
 }
 
 // Fields of the task are copied to where no store can reach them, so that they stay in registers.
-template <Gate G>
+template <Gate G, bool kNoise>
 void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
   vec received_sum = vec{}, bias_sum = vec{}, stabilizer_sum = vec{}, quotient_sum = vec{};
   const vec share = splat(task.share), stabilizer = splat(task.stabilizer);
   const vec of_own = splat(task.of_own), of_values = splat(task.of_values);
-  const vec floor = splat(task.noise > 0 ? task.noise * largest(task.values, area) : 0);
+  const vec floor = splat(kNoise ? task.noise * largest(task.values, area) : 0);
   vec bias[kVectors], added[kVectors];  // for the account, and for the denominator
   for (int v = 0; v < kVectors; ++v) {
     bias[v] = task.bias ? load_loose(task.bias + v * kLanes) : vec{};
@@ -46,7 +46,8 @@ void quotient_through(const QuotientTask& task, QuotientSums& sums, Area area) {
         if (G == Gate::positive) r = load(own + i) > 0 ? r : vec{};
         if (G == Gate::negative) r = load(own + i) < 0 ? r : vec{};
         const vec quotient = r / (stabilized == 0 ? splat(1) : stabilized);
-        const vec s = (stabilized == 0) | (magnitude(z) < floor) ? vec{} : quotient;  // 0 / 0 counts as 0
+        vec s = stabilized == 0 ? vec{} : quotient;  // 0 / 0 counts as 0
+        if (kNoise) s = magnitude(z) < floor ? vec{} : s;
         store(out + i, s);
         received_sum += relevance;
         bias_sum += s * bias[v];
@@ -76,6 +77,11 @@ void sum_pixels(const float* x, long block, int blocks, float* out) {
   }
 }
 
+template <Gate G>
+void quotient_of_gate(const QuotientTask& task, QuotientSums& sums, Area area) {
+  return task.noise > 0 ? quotient_through<G, true>(task, sums, area) : quotient_through<G, false>(task, sums, area);
+}
+
 }  // namespace
 
 void part(float p, float n, In x, Out y, Area area) {
@@ -85,11 +91,11 @@ void part(float p, float n, In x, Out y, Area area) {
 void quotient(const QuotientTask& task, QuotientSums& sums, Area area) {
   switch (task.gate) {
     case Gate::open:
-      return quotient_through<Gate::open>(task, sums, area);
+      return quotient_of_gate<Gate::open>(task, sums, area);
     case Gate::positive:
-      return quotient_through<Gate::positive>(task, sums, area);
+      return quotient_of_gate<Gate::positive>(task, sums, area);
     case Gate::negative:
-      return quotient_through<Gate::negative>(task, sums, area);
+      return quotient_of_gate<Gate::negative>(task, sums, area);
   }
 }
 
