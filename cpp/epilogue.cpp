@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -149,9 +150,15 @@ void Activation::pool_rows(const Stretch& stretch, In y) const {
   });
 }
 
+// Rows that have to come in one stretch: those of a window of the pool, and those of a tile of Winograd's algorithm,
+// whose largest value says what is rounding.
+static int rows_together(const Quotient::Terms& terms) {
+  const int of_pool = terms.pool ? terms.pool->window.strides[1] : 1;
+  return terms.noise > 0 ? std::lcm(of_pool, kTileRows) : of_pool;
+}
+
 Quotient::Quotient(int maps_, Terms terms)
-    : Epilogue(maps_, (terms.shared ? terms.r : terms.s).channels, terms.s.size,
-               terms.pool ? terms.pool->window.strides[1] : 1),
+    : Epilogue(maps_, (terms.shared ? terms.r : terms.s).channels, terms.s.size, rows_together(terms)),
       terms_(std::move(terms)),
       explanations_(terms_.s.samples / maps_) {
   const Tensor &r = terms_.r, &s = terms_.s;

@@ -120,6 +120,9 @@ class Quotient : public Epilogue, public Figures {
   std::vector<QuotientSums> rows_;  // at the first row of each stretch
 };
 
+// Rows of the outputs of a tile of Winograd's algorithm.
+constexpr int kTileRows = 4;
+
 // out (+)= (positive max(a, 0) + negative min(a, 0)) * values, with the sum of what was handed down.
 //
 // Parts of an input may be stacked: `a` and the values then hold one map after the other, each as many whole blocks as

@@ -12,7 +12,7 @@
 namespace lrpfast {
 namespace {
 
-constexpr int kPoints = 36, kSide = 6, kOutputs = 4;  // of a tile: 6 x 6 points, 4 x 4 outputs
+constexpr int kPoints = 36, kSide = 6, kOutputs = kTileRows;  // of a tile: 6 x 6 points, 4 x 4 outputs
 
 // Behind each point's values: points a power of two apart would share a few sets of the cache.
 constexpr std::int64_t kStagger = 80;
