@@ -14,7 +14,7 @@ from lrpfast import LRP, CompositeError, InputError, InputTypeError, LRPError, M
 from lrpfast.composites import PRESETS, DeepTaylorBounded, EpsilonGammaBox
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Activation, Convolution, MaxPool, Transpose
-from oracles.graphs import BACKENDS, FLOATS, chain, model_of, small_cnn, window
+from oracles.graphs import BACKENDS, FLOATS, chain, gated_net, model_of, small_cnn, window
 from oracles.onnx_models import make_model, node
 
 SHAPE = (3, 12, 12)
@@ -197,6 +197,13 @@ def test_relevance_of_layers_inside(lrp: LRP, target: Any) -> None:
 def test_a_layer_may_be_called_by_the_name_of_its_output(lrp: LRP) -> None:
     found = lrp.attribute(samples(2), layers=["n4", "v4"], masks={"v1": np.ones(8)})
     assert (found.layers["n4"] == found.layers["v4"]).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_layers_that_only_make_gates_have_no_relevance(backend: str) -> None:
+    found = LRP(model_of(gated_net()), "epsilon_plus", backend).attribute(samples(2), layers=["sigmoid", "conv0"])
+    np.testing.assert_array_equal(found.layers["sigmoid"], np.zeros((2, 8, 1, 1)))
+    assert found.layers["conv0"].any()
 
 
 def test_both_backends_agree_on_layers_inside(model: Model) -> None:

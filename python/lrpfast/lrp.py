@@ -136,8 +136,9 @@ class LRP:
         graph, shapes = self.model.graph, self._shapes(x.shape[1:])
         explained = checked_target(target, len(x), shapes[graph.output], x.dtype)
         told_apart = checked_against(against, explained, shapes[graph.output])
-        factors = {name: self._mask(name, mask, shapes) for name, mask in (masks or {}).items()}
-        nodes = {name: self._node(name) for name in (*layers, *factors)}
+        masks = masks or {}
+        nodes = {name: self._node(name) for name in (*layers, *masks)}
+        factors = {name: _checked_mask(name, mask, shapes[nodes[name].output]) for name, mask in masks.items()}
         counts = {len(mask) for mask in factors.values() if mask.ndim == 2}
         seeds = Seeds(explained, told_apart, self.composite.seed, max(counts, default=None))
         if any(count != seeds.explanations for count in counts) or (seeds.columns or 1) not in (1, seeds.explanations):
@@ -152,6 +153,10 @@ class LRP:
         inside = Inside(tuple(nodes[name].name for name in layers), whole)
         scores, chosen, passed = self._explained(graph.arranged(x), seeds, inside)
         relevance = graph.returned(passed.relevance)
+        inner = {}
+        for name in layers:  # relevance reaches none that only makes gates
+            nothing = np.zeros((len(x), seeds.explanations, *shapes[nodes[name].output]), x.dtype)
+            inner[name] = passed.layers.get(nodes[name].name, nothing)
         return Attribution(
             relevance=np.ascontiguousarray(relevance if seeds.several else relevance[:, 0]),
             output=scores,
@@ -159,10 +164,7 @@ class LRP:
             audit=passed.audit if seeds.several else passed.audit.single(),
             input=x,
             channel_axis=_channel_axis(graph.input_permutation, x.ndim - 1),
-            layers={
-                name: found if seeds.several else found[:, 0]
-                for name, found in ((name, passed.layers[nodes[name].name]) for name in layers)
-            },
+            layers={name: found if seeds.several else found[:, 0] for name, found in inner.items()},
         )
 
     def scores(self, x: npt.ArrayLike) -> Array:
@@ -209,18 +211,6 @@ class LRP:
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             raise InputError(f"The model has no layer {name!r}.{hint} print(lrp) names them.")
         return known[name]
-
-    def _mask(self, name: str, mask: npt.ArrayLike, shapes: Mapping[str, Shape]) -> Array:
-        """A mask (C,) or (T, C) for the output of a layer."""
-        shape, factors = shapes[self._node(name).output], array_of(mask, f"The mask of '{name}'")
-        if factors.dtype.kind not in "fiub":
-            raise InputTypeError(f"The mask of '{name}' must hold numbers, not {factors.dtype}.")
-        if factors.ndim not in (1, 2) or factors.size == 0 or factors.shape[-1] != shape[0]:
-            raise InputError(
-                f"The mask of '{name}' has shape {factors.shape}; give one factor for each of the {shape[0]} channels "
-                f"of its output {shape}, or (T, {shape[0]}) for T explanations."
-            )
-        return finite(factors, np.dtype(np.float32), f"The mask of '{name}'")
 
     def _checked(self, x: npt.ArrayLike) -> Array:
         """The input as an array of the float type that the backend computes in."""
@@ -273,6 +263,19 @@ def _require_ids(values: Array, count: int) -> None:
         raise InputError(
             f"The input holds {wrong[0]:g}, where the model takes ids: whole numbers from 0 to {count - 1}."
         )
+
+
+def _checked_mask(name: str, mask: npt.ArrayLike, shape: Shape) -> Array:
+    """A mask (C,) or (T, C) for an output of `shape`."""
+    factors = array_of(mask, f"The mask of '{name}'")
+    if factors.dtype.kind not in "fiub":
+        raise InputTypeError(f"The mask of '{name}' must hold numbers, not {factors.dtype}.")
+    if factors.ndim not in (1, 2) or factors.size == 0 or factors.shape[-1] != shape[0]:
+        raise InputError(
+            f"The mask of '{name}' has shape {factors.shape}; give one factor for each of the {shape[0]} channels "
+            f"of its output {shape}, or (T, {shape[0]}) for T explanations."
+        )
+    return finite(factors, np.dtype(np.float32), f"The mask of '{name}'")
 
 
 def _whole_mask(mask: Array, batch: int, explanations: int, shape: Shape) -> Array:
