@@ -64,6 +64,12 @@ inline void for_windows(const PoolTask& task, F f) {
   }
 }
 
+// Whether a value counts as equal to the largest one of its window, up to the margin. Nothing that ReLU would set to
+// zero comes up to a positive value, for it could not hand on what it received.
+inline ivec comes_up_to(vec largest, vec value, vec margin) {
+  return (value >= largest - margin) & ((value > 0) | (largest <= 0));
+}
+
 // The largest values of a window, and the margin within which values count as equal to them.
 inline vec find_largest(const PoolTask& task, const Taps& taps, vec (&largest)[kVectors]) {
   const long begin = taps.first_offset();
@@ -91,7 +97,7 @@ void share_pool(const PoolTask& task, PoolShare how, float stabilizer, const flo
     const auto part = [&](long offset, int v) {
       const vec value = load(task.input + offset + v * kLanes);
       if (how == PoolShare::values) return value;
-      return (value >= largest[v] - margin) & ((value > 0) | (largest[v] <= 0)) ? splat(1) : vec{};
+      return comes_up_to(largest[v], value, margin) ? splat(1) : vec{};
     };
     taps.each([&](long offset, int) {
       for (int v = 0; v < kVectors; ++v) total[v] += part(offset, v);
@@ -108,8 +114,7 @@ void share_pool(const PoolTask& task, PoolShare how, float stabilizer, const flo
 }
 
 // Values that rounding alone tells apart count as equal, so that the first of them wins: what a rounding error is worth
-// follows from the largest value of the window in any channel of the block. But nothing that ReLU would set to zero
-// wins over a positive value, for it could not hand on what it received.
+// follows from the largest value of the window in any channel of the block.
 //
 // One walk finds the largest value, a second one back to the first tap who comes up to it: a step of either waits for
 // one operation of the step before.
@@ -123,8 +128,7 @@ void max_pool(const PoolTask& task, float* output, int32_t* winners) {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
         const vec value = load(task.input + offset + v * kLanes);
-        const ivec wins = (value >= largest[v] - margin) & ((value > 0) | (largest[v] <= 0));
-        winner[v] = wins ? tap - ivec{} : winner[v];
+        winner[v] = comes_up_to(largest[v], value, margin) ? tap - ivec{} : winner[v];
       }
     });
     for (int v = 0; v < kVectors; ++v) {

@@ -35,6 +35,9 @@ class Inside:
         return Inside(self.layers, {name: mask[samples] for name, mask in self.masks.items()})
 
 
+NOTHING_INSIDE = Inside()
+
+
 class Explained(NamedTuple):
     """Relevance (N, T, ...) of the input, the account of it, and relevance (N, T, ...) at the layers asked for."""
 
@@ -58,10 +61,10 @@ class Backend(Protocol):
     def samples_at_once(self, shape: Shape, explanations: int) -> int | None:
         """How many samples of a shape, in the graph's layout, a pass should take together; None: any number."""
 
-    def forward(self, x: Array, inside: Inside = ...) -> tuple[Array, Any]:
+    def forward(self, x: Array, inside: Inside = NOTHING_INSIDE) -> tuple[Array, Any]:
         """Output (N, ...) of the batch `x` (N, ...) in the graph's layout, and what `relevance` needs of the
         pass.
         """
 
-    def relevance(self, state: Any, seed: Array, inside: Inside = ...) -> Explained:
+    def relevance(self, state: Any, seed: Array, inside: Inside = NOTHING_INSIDE) -> Explained:
         """What becomes of a seed (N, T, ...) at the output; `inside` is that of the forward pass."""

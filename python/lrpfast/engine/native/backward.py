@@ -155,11 +155,11 @@ class Backward:
                 self._redistribute(stage.linear, rule.stabilizer)
         elif stage.step.info.kind == "routing":
             self._split()
+        elif stage.window is not None and isinstance(rule, (Ties, Proportional)):
+            self._share_windows(stage.window, rule)
         else:
             handed = self._tensor(stage.in_shapes[0])
-            if stage.window is not None and isinstance(rule, (Ties, Proportional)):
-                handed = self._share_windows(stage.window, rule)
-            elif stage.window is not None:
+            if stage.window is not None:
                 self.on.add(core.max_unpool(stage.window, r, self.forward.winners[stage.output], handed))
             else:
                 x, kind = self.forward.values[stage.inputs[0]], RELU_RULES[type(rule)]
@@ -167,7 +167,7 @@ class Backward:
             self._give([handed])
         return self.account
 
-    def _share_windows(self, window: core.Window, rule: Ties | Proportional) -> core.Tensor:
+    def _share_windows(self, window: core.Window, rule: Ties | Proportional) -> None:
         """The relevance of each window of a max pool, shared out among several of its values."""
         (name,), stage = self.stage.inputs, self.stage
         out = self.on.tensor(self.whole.samples, stage.in_shapes[0], self.forward.prepared.halos[name])
@@ -175,7 +175,7 @@ class Backward:
         stabilizer = 0.0 if isinstance(rule, Ties) else rule.stabilizer
         x, r = self.forward.values[name], self.received.tensor
         self.on.add(core.share_pool(window, x, r, how, stabilizer, stage.margin, out))
-        return out
+        self._give([out])
 
     def _tensor(self, shape: Shape) -> core.Tensor:
         return self.on.tensor(self.whole.samples, shape)

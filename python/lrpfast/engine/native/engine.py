@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lrpfast import _native as core
 from lrpfast.engine.audit import Audit
-from lrpfast.engine.backend import Explained, Inside
+from lrpfast.engine.backend import NOTHING_INSIDE, Explained, Inside
 from lrpfast.engine.native.backward import RelevancePass
 from lrpfast.engine.native.forward import ForwardPass
 from lrpfast.engine.native.layout import Bench, load, stored
@@ -26,9 +26,6 @@ MOST_AT_ONCE = 4
 
 #: bytes that the values of a pass may take if nobody set a limit
 PASS_BYTES = 512 * 2**20
-
-
-NOTHING_INSIDE = Inside()
 
 
 class Workspace:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrpfast.engine.audit import Audit, LayerAudit, Sums
-from lrpfast.engine.backend import Explained, Inside
+from lrpfast.engine.backend import NOTHING_INSIDE, Explained, Inside
 from lrpfast.engine.plan import Plan, PlannedGroup, Step
 from lrpfast.engine.reference import activations
 from lrpfast.engine.reference.maps import (
@@ -50,9 +50,6 @@ from lrpfast.rules.terms import AS_IS, NOTHING, Fixed, InputPart, Shifted
 
 #: Sees each step of a relevance pass: its output, the relevance there, and what it hands to each of its inputs.
 Watch: TypeAlias = Callable[[Step, Array, Array, Sequence[Array | None]], None]
-
-
-NOTHING_INSIDE = Inside()
 
 
 @dataclass(frozen=True, eq=False)

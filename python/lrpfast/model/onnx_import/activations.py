@@ -79,14 +79,14 @@ def hard_sigmoid(op: Operation) -> list[Layer]:
 def selu(op: Operation) -> list[Layer]:
     """Elu, scaled."""
     alpha, gamma = op.attribute("alpha", 1.67326319217681884765625), op.attribute("gamma", 1.05070102214813232421875)
-    return [Activation("elu", alpha=alpha), _scale(gamma)]
+    return [Activation("elu", alpha=alpha), scale(gamma)]
 
 
 @importer("Celu")
 def celu(op: Operation) -> list[Layer]:
     """Elu of another width."""
     alpha = op.attribute("alpha", 1.0)
-    return [_scale(1 / alpha), Activation("elu", alpha=1.0), _scale(alpha)]
+    return [scale(1 / alpha), Activation("elu", alpha=1.0), scale(alpha)]
 
 
 @importer("Gelu")
@@ -102,7 +102,7 @@ def power(op: Operation) -> list[Layer]:
         base = _number(op, 0)
         if base <= 0:
             raise UnsupportedError(f"it raises {base:g} to a power; the base must be above 0")
-        return [_scale(math.log(base)), Activation("exp")]
+        return [scale(math.log(base)), Activation("exp")]
     if not op.is_constant(1):
         raise UnsupportedError("it raises an activation to the power of another; make the exponent a constant")
     return raised(_number(op, 1))
@@ -122,7 +122,8 @@ def _number(op: Operation, index: int) -> float:
     return float(constant.reshape(()))
 
 
-def _scale(factor: float) -> Affine:
+def scale(factor: float) -> Affine:
+    """A product with a number."""
     return Affine(np.asarray(factor, np.float32), np.zeros((), np.float32))
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from lrpfast.errors import ModelError, UnsupportedError
 from lrpfast.model.layers import (
     Activation,
-    Affine,
     AveragePool,
     Layer,
     MaxPool,
@@ -17,8 +14,10 @@ from lrpfast.model.layers import (
     Shape,
     Transpose,
     Window,
+    fitted,
     whole_map,
 )
+from lrpfast.model.onnx_import.activations import scale
 from lrpfast.model.onnx_import.registry import Operation, fixed, importer
 from lrpfast.model.onnx_import.shaping import reshape_to
 from lrpfast.model.onnx_import.window import read_window
@@ -61,24 +60,20 @@ def lp_pool(op: Operation) -> list[Layer]:
         spatial = fixed(op.sample_shape[1:])
         if spatial is None:
             raise UnsupportedError("it sums over a map of free size; fix the input size")
-        window = Window(spatial, *(((1,) * len(spatial),) * 2), ((0, 0),) * len(spatial))
+        window = fitted(whole_map(len(spatial)), spatial)
     else:
         window = read_window(op, op.attribute("kernel_shape"), ceil=bool(op.attribute("ceil_mode", 0)))
     exponent, count = op.attribute("p", 2), math.prod(window.kernel)
     if exponent not in (1, 2):
         raise UnsupportedError(f"it takes sums of powers of {exponent}; lrpfast takes 1 and 2")
     before, after = NORMS[exponent]
-    return [before, AveragePool(window, count_include_pad=True), _times(count), *after]
+    return [before, AveragePool(window, count_include_pad=True), scale(count), *after]
 
 
 NORMS: dict[int, tuple[Activation, tuple[Activation, ...]]] = {
     1: (Activation("abs"), ()),
     2: (Activation("square"), (Activation("sqrt"),)),
 }
-
-
-def _times(factor: float) -> Affine:
-    return Affine(np.asarray(factor, np.float32), np.zeros((), np.float32))
 
 
 @importer("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2")
@@ -93,7 +88,7 @@ def reduce(op: Operation) -> list[Layer]:
         case "ReduceMax":
             layers = _pooled(op, reduced, MaxPool)
         case "ReduceMin":
-            layers = [_times(-1), *_pooled(op, reduced, MaxPool), _times(-1)]
+            layers = [scale(-1), *_pooled(op, reduced, MaxPool), scale(-1)]
         case "ReduceSum":
             layers = _summed(op, reduced)
         case "ReduceSumSquare":
@@ -126,7 +121,7 @@ def _summed(op: Operation, reduced: set[int]) -> list[Layer]:
         raise UnsupportedError(
             f"it sums over axes of free size in a sample of shape {op.sample_shape}; fix the input size"
         )
-    return [*_pooled(op, reduced, AveragePool), _times(math.prod(sizes))]
+    return [*_pooled(op, reduced, AveragePool), scale(math.prod(sizes))]
 
 
 def _pooled(op: Operation, reduced: set[int], pool: type[AveragePool] | type[MaxPool]) -> list[Layer]:
