@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +12,9 @@ STAND_INS = {"zennit": "reference", "zennit64": "reference64"}
 
 
 @pytest.fixture
-def tool(monkeypatch):
+def tool(harness):
     """The module that measures."""
-    root = Path(__file__).parents[1]
-    if not (root / "benchmarks").is_dir():
-        pytest.skip("the benchmarks are not beside the tests")
-    monkeypatch.syspath_prepend(root)
-    return import_module("benchmarks.agreement")
+    return harness("agreement")
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -14,13 +11,9 @@ from oracles.graphs import window
 
 
 @pytest.fixture
-def tool(monkeypatch):
+def tool(harness):
     """The module that measures."""
-    root = Path(__file__).parents[1]
-    if not (root / "benchmarks").is_dir():
-        pytest.skip("the benchmarks are not beside the tests")
-    monkeypatch.syspath_prepend(root)
-    return import_module("benchmarks.applicability")
+    return harness("applicability")
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,13 +14,9 @@ RAMP = np.arange(16.0).reshape(4, 4)
 
 
 @pytest.fixture
-def part(monkeypatch):
+def part(harness):
     """A module of the benchmark by its name."""
-    root = Path(__file__).parents[1]
-    if not (root / "benchmarks").is_dir():
-        pytest.skip("the benchmarks are not beside the tests")
-    monkeypatch.syspath_prepend(root)
-    return lambda name: import_module(f"benchmarks.faithfulness.{name}")
+    return lambda name: harness(f"faithfulness.{name}")
 
 
 def test_regions_go_by_the_sum_of_their_relevance(part):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
@@ -149,16 +148,6 @@ def test_peak_memory_is_told_on_linux():
 
 
 # The harness in benchmarks/, with competitors that are none
-
-
-@pytest.fixture
-def harness(monkeypatch):
-    """Modules of the harness, by name."""
-    root = Path(__file__).parents[2]
-    if not (root / "benchmarks").is_dir():
-        pytest.skip("the benchmarks are not beside the tests")
-    monkeypatch.syspath_prepend(root)
-    return lambda name: import_module(f"benchmarks.{name}")
 
 
 class Competitors:

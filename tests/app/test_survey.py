@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
 
 from oracles.onnx_models import make_model, node
 
-ROOT = Path(__file__).parents[2]
 END = "<!-- end of figures -->"
 WEIGHTS = {
     "kernel": np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32),
@@ -29,11 +25,9 @@ NODES = [
 
 
 @pytest.fixture
-def survey(monkeypatch):
-    if not (ROOT / "benchmarks").is_dir():
-        pytest.skip("the benchmarks are not beside the tests")
-    monkeypatch.syspath_prepend(str(ROOT))
-    return import_module("benchmarks.survey.survey")
+def survey(harness):
+    """The module that surveys."""
+    return harness("survey.survey")
 
 
 def network(nodes=NODES):

@@ -1,0 +1,18 @@
+"""What tests of several folders use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def harness(monkeypatch):
+    """Modules of benchmarks/, by name."""
+    root = Path(__file__).parents[1]
+    if not (root / "benchmarks").is_dir():
+        pytest.skip("the benchmarks are not beside the tests")
+    monkeypatch.syspath_prepend(root)
+    return lambda name: import_module(f"benchmarks.{name}")
