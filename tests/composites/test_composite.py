@@ -76,6 +76,7 @@ def test_conditions(condition: Match, fits: LayerInfo, misses: LayerInfo) -> Non
         (Depth(-3, -1), "depth -3:-1"),
         (Where(is_deep), "where is_deep"),
         (First() & OfKind("conv"), "first layer and conv"),
+        (OfKind(*KINDS), "any layer"),
         (~First(), "not first layer"),
         (~First() & OfKind("conv"), "not first layer and conv"),
         (~(First() & OfKind("conv")), "not (first layer and conv)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -257,3 +258,11 @@ def test_parts_of_nonnegative_values() -> None:
 @pytest.mark.parametrize("rule", ALL, ids=str)
 def test_every_rule_has_a_formula_for_tables(rule: Rule) -> None:
     assert rule.formula and len(rule.formula) < 70
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: type(rule).__name__)
+def test_a_rule_names_its_paper_where_its_docstring_does(rule: Rule) -> None:
+    _, cited, references = (type(rule).__doc__ or "").partition("References")
+    assert bool(rule.reference) == bool(cited)
+    assert rule.reference.split(" ")[0] in references
+    assert set(re.findall(r"\b20\d\d\b", rule.reference)) == set(re.findall(r"\b20\d\d\b", references))

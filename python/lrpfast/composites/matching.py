@@ -88,7 +88,7 @@ class OfKind(Match):
         return layer.kind in self.kinds
 
     def __str__(self) -> str:
-        return ", ".join(self.kinds)
+        return "any layer" if set(self.kinds) == set(KINDS) else ", ".join(self.kinds)
 
 
 @dataclass(frozen=True)

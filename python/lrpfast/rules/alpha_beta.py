@@ -32,6 +32,8 @@ class AlphaBeta(LinearRule):
     """
 
     formula: ClassVar[str] = "alpha (x+ . W+'s + x- . W-'s) - beta (x+ . W-'t + x- . W+'t)"
+    where: ClassVar[str] = "s = R / stab(W+x+ + W-x- + b+),  t = R / stab(W-x+ + W+x- + b-)"
+    reference: ClassVar[str] = "Bach et al., PLOS ONE 10(7), 2015, eq. 60"
     alpha: float = 2.0
     beta: float = 1.0
     stabilizer: float = 1e-6

@@ -30,6 +30,7 @@ class Epsilon(LinearRule):
     """
 
     formula: ClassVar[str] = "x . W'(R / stab(Wx + b))"
+    reference: ClassVar[str] = "Bach et al., PLOS ONE 10(7), 2015, eq. 58"
     epsilon: float = 1e-6
     zero_bias: bool = False
 

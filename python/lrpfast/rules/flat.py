@@ -29,6 +29,7 @@ class Flat(LinearRule):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"conv", "dense", "sum"})
     formula: ClassVar[str] = "1'(R / stab(1 1))"
+    reference: ClassVar[str] = "Lapuschkin et al., Nature Communications 10, 2019"
     stabilizer: float = 1e-6
 
     def __post_init__(self) -> None:

@@ -34,6 +34,12 @@ class Gamma(LinearRule):
     """
 
     formula: ClassVar[str] = "x+ . (P's + N't) + x- . (N's + P't),  P = W + gW+, N = W + gW-"
+    where: ClassVar[str] = (
+        "s = [z > 0] R / stab(Px+ + Nx- + p),  t = [z < 0] R / stab(Nx+ + Px- + n),  p, n: as P, N with b"
+    )
+    reference: ClassVar[str] = (
+        "Montavon et al., Layer-Wise Relevance Propagation: An Overview, 2019; Andeol et al., 2023"
+    )
     gamma: float = 0.25
     stabilizer: float = 1e-6
     zero_bias: bool = False

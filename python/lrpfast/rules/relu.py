@@ -25,6 +25,7 @@ class ReLUDeconvNet(ActivationRule):
     """
 
     formula: ClassVar[str] = "max(R, 0)"
+    reference: ClassVar[str] = "Zeiler and Fergus, ECCV 2014"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class ReLUGuidedBackprop(ActivationRule):
     """
 
     formula: ClassVar[str] = "[x > 0] max(R, 0)"
+    reference: ClassVar[str] = "Springenberg et al., ICLR workshop 2015"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class ReLUBetaSmooth(ActivationRule):
     """
 
     formula: ClassVar[str] = "R sigmoid(beta x)"
+    reference: ClassVar[str] = "Dombrowski et al., NeurIPS 2019"
     beta: float = 10.0
 
     def __post_init__(self) -> None:

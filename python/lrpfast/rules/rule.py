@@ -18,11 +18,14 @@ LINEAR_KINDS: frozenset[Kind] = frozenset({"conv", "dense", "affine", "sum", "av
 class Rule:
     """Base of all rules: immutable data that says how a layer hands relevance down.
 
-    `kinds` are the kinds of layers that the rule fits; `formula` is shown in tables.
+    `kinds` are the kinds of layers that the rule fits; `formula` is shown in tables, `where` says what its
+    letters stand for, and `reference` names the paper.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset(KINDS)
     formula: ClassVar[str]
+    where: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
 
     def __str__(self) -> str:
         shown = []

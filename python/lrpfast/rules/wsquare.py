@@ -30,6 +30,7 @@ class WSquare(LinearRule):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"conv", "dense"})
     formula: ClassVar[str] = "(W^2)'(R / stab(W^2 1 + b^2))"
+    reference: ClassVar[str] = "Montavon et al., Pattern Recognition 65, 2017, eq. 12"
     stabilizer: float = 1e-6
     zero_bias: bool = False
 

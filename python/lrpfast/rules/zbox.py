@@ -36,6 +36,7 @@ class ZBox(LinearRule):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"conv", "dense"})
     formula: ClassVar[str] = "(x - l) . W+'s + (x - h) . W-'s,  s = R / stab(W+(x - l) + W-(x - h))"
+    reference: ClassVar[str] = "Montavon et al., Pattern Recognition 65, 2017, eq. 15"
     low: npt.ArrayLike
     high: npt.ArrayLike
     stabilizer: float = 1e-6

@@ -29,6 +29,7 @@ class ZPlus(LinearRule):
     """
 
     formula: ClassVar[str] = "x+ . W+'s + x- . W-'s,  s = R / stab(W+x+ + W-x- + b+)"
+    reference: ClassVar[str] = "Montavon et al., Pattern Recognition 65, 2017"
     stabilizer: float = 1e-6
     zero_bias: bool = False
 
