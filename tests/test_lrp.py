@@ -469,6 +469,11 @@ NAN[0, 0, 0, :2] = np.nan, np.inf
 
 BAD_INPUTS = {
     "no batch axis": (np.zeros(SHAPE), ValueError, r"not \(3, 12, 12\); .* A batch axis is missing: pass x\[None\]\.$"),
+    "channels last": (
+        np.zeros((1, 12, 12, 3)),
+        ValueError,
+        r"not \(1, 12, 12, 3\); .* This one has its channels last: pass x\.transpose\(0, 3, 1, 2\)\.$",
+    ),
     "another size": (np.zeros((1, 3, 12, 13)), ValueError, r"of shape \(N, 3, 12, 12\), not \(1, 3, 12, 13\)"),
     "another rank": (np.zeros((1, 432)), ValueError, r"not \(1, 432\); give a batch of such samples, .* file\.$"),
     "a number": (1.0, ValueError, r"takes an input of shape \(N, 3, 12, 12\), not \(\); give a batch"),

@@ -45,17 +45,29 @@ class Model:
 
         A batch may have any size, also where the file fixes one: layers work sample by sample.
         """
-        sample = tuple(shape[1:])
-        fits = len(shape) == len(self.input_shape) and all(
-            known in (None, size) for known, size in zip(self.sample_shape, sample, strict=True)
-        )
-        if not fits:
-            hint = " A batch axis is missing: pass x[None]." if tuple(shape) == self.sample_shape else ""
+        if not self._takes(shape):
+            hint = self._remedy(tuple(shape))
             raise InputError(
                 f"The model '{self.name}' takes an input of shape {_shape_text(('N', *self.sample_shape))}, not "
                 f"{_shape_text(shape)}; give a batch of such samples, in the layout of the model's file.{hint}"
             )
-        return sample
+        return tuple(shape[1:])
+
+    def _takes(self, shape: Sequence[int]) -> bool:
+        """Whether a batch of `shape` fits the model's input."""
+        return len(shape) == len(self.input_shape) and all(
+            known in (None, size) for known, size in zip(self.sample_shape, shape[1:], strict=True)
+        )
+
+    def _remedy(self, shape: tuple[int, ...]) -> str:
+        """What makes an input of `shape` one that the model takes, where that can be told."""
+        if shape == self.sample_shape:
+            return " A batch axis is missing: pass x[None]."
+        axes = tuple(range(1, len(shape)))
+        for hint, order in (("last", (0, *axes[-1:], *axes[:-1])), ("first", (0, *axes[1:], *axes[:1]))):
+            if len(axes) > 1 and self._takes([shape[axis] for axis in order]):
+                return f" This one has its channels {hint}: pass x.transpose{order}."
+        return ""
 
     def __repr__(self) -> str:
         head = f", {self.dropped_head} left out" if self.dropped_head else ""
