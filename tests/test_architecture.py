@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "check": {"check", "lrp", "attribution", "engine", "engine.reference", "model", "model.graph", *LANGUAGE},
     "baselines": {"baselines", "lrp", "attribution", "model", "model.layers", "errors"},
     "quantus": {"lrp", "attribution", "composites", "model", "errors"},
-    "app": {"", "app", "check", "engine.native", "lrp", "attribution", "composites", "model", "view", "errors"},
+    "app": {"", "app", "check", "engine", "engine.native", "lrp", "seeds", "attribution", "model", "view", *LANGUAGE},
     "": {"baselines", "check", "lrp", "attribution", "model", *LANGUAGE},
 }
 

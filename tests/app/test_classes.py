@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lrpfast.app.classes import Classes, probabilities, read_labels
+from lrpfast.app.classes import Classes, probabilities
 
 
 def test_softmax_of_scores_sums_to_one_and_keeps_the_order():
@@ -38,10 +38,3 @@ def test_whole_name_wins_over_part_of_another():
 def test_equal_names_need_the_index():
     with pytest.raises(ValueError, match="0 crane, 1 crane"):
         Classes(2, ("crane", "crane")).find("crane")
-
-
-@pytest.mark.parametrize("text", ["a\nb\n\nd", "a\nb\n\nd\n", "a\r\nb\r\n\r\nd\r\n\r\n", "\ufeffa\n b \n\nd"])
-def test_labels_are_lines_with_blank_ones_at_the_end_left_out(tmp_path, text):
-    path = tmp_path / "labels.txt"
-    path.write_bytes(text.encode())
-    assert read_labels(path) == ("a", "b", "", "d")

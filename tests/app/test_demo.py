@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,6 +34,16 @@ def test_picture_is_written_where_asked(tmp_path, demo):
     assert demo("-o", tmp_path / "d.jpg", "--colors", "blueorange").exit_code == 0
     with Image.open(tmp_path / "d.jpg") as page:
         assert page.format == "JPEG"
+
+
+def test_json_has_every_explanation_of_the_picture(tmp_path, demo):
+    result = demo("-o", tmp_path / "d.png", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert found["written"] == str(tmp_path / "d.png")
+    asked = sum(map(len, QUESTIONED.values()))
+    assert len(found["explanations"]) == len(composites()) * len(COMPARED) + asked
+    assert [each["target"] for each in found["explanations"][-asked:]] == [8, 3, 5, 6, 9, 4, 9, 3, 7, 1]
 
 
 @pytest.mark.parametrize(

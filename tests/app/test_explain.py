@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import numpy as np
@@ -185,6 +186,19 @@ def test_assumed_scale_is_told_and_a_chosen_one_is_not(here, explain):
     assert hint not in explain("model.onnx", "red.png", "-p", "0-1").output
 
 
+def test_model_that_sees_far_too_small_values_is_noticed(here, explain):
+    """Of 12 classes, that of the brightest of 12 places; pixels from 0 to 255 tell, from 0 to 1 they do not."""
+    weight = np.eye(12, dtype=np.float32).reshape(12, 12) / 8
+    nodes = [node("Flatten", "x", "f"), node("Gemm", "f w", "y")]
+    onnx.save(make_model(nodes, ["N", 1, 3, 4], {"w": weight}), "model.onnx")
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4) * 20).save("ramp.png")
+    output = explain("model.onnx", "ramp.png").output
+    assert "hardly tells its classes apart" in output
+    assert any(line.split()[:4] == ["--preprocess", "0-255", "class", "11,"] for line in output.splitlines())
+    assert "Leave out --preprocess" in explain("model.onnx", "ramp.png", "-p", "0-1").output
+    assert "scale" not in explain("model.onnx", "ramp.png", "-p", "0-255").output
+
+
 # Targets and labels
 
 
@@ -215,7 +229,7 @@ def test_target_by_name_needs_labels(here, refused):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"red\ngreen\n", "have 2 lines, but the model has 3 classes"), (b"\xff\xfe\x00", "UTF-8")],
+    [(b"red\ngreen\n", "have 2 names, but the model has 3 classes"), (b"\xff\xfe\x00", "UTF-8")],
 )
 def test_labels_that_do_not_fit_are_refused(here, refused, content, words):
     (here / "labels.txt").write_bytes(content)
@@ -288,6 +302,115 @@ def test_failure_while_writing_leaves_nothing(here, refused, monkeypatch):
     assert files(here) == before
 
 
+def test_names_that_differ_in_case_alone_are_numbered(here, explain):
+    (here / "other").mkdir()
+    Image.new("RGB", (9, 9), "blue").save("other/RED.png")
+    assert explain("model.onnx", "red.png", "other/RED.png", "-o", "out").exit_code == 0
+    assert files(here / "out") == {"red_epsilon_plus_flat.png", "RED_epsilon_plus_flat_2.png"}
+
+
+# Folders and patterns
+
+
+@pytest.mark.parametrize("argument", [".", "*.png", "[bgr]*.png", "**/*.png"])
+def test_pictures_of_a_folder_or_a_pattern_are_explained(here, explain, argument):
+    result = explain("model.onnx", argument, "-o", "out")
+    assert result.exit_code == 0, result.output
+    assert files(here / "out") == {f"{name}_epsilon_plus_flat.png" for name in ("red", "green", "blue")}
+
+
+def test_what_is_left_out_of_a_folder_is_counted(here, explain):
+    assert "Left out: 2 hidden or no picture." in explain("model.onnx", ".").output
+
+
+def test_explaining_a_folder_twice_explains_no_explanations(here, explain):
+    explain("model.onnx", ".", "-c", "epsilon")
+    before = files(here)
+    result = explain("model.onnx", ".", "-c", "epsilon")
+    assert "3 pictures written" in result.output
+    assert "3 named as explanations of others" in result.output
+    assert files(here) == before
+
+
+# Several presets
+
+
+def test_several_presets_share_a_picture(here, explain):
+    explain("model.onnx", "red.png", "-o", "one.png")
+    result = explain("model.onnx", "red.png", "-c", "epsilon", "-c", "gradient", "-c", "epsilon")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert ["epsilon", "2.000", "100.0", "%"] in [line[:4] for line in lines]
+    assert ["gradient", "2.000"] in [line[:2] for line in lines]  # the score is linear: its gradient times two
+    with Image.open("one.png") as one, Image.open("red_epsilon_gradient.png") as two:
+        assert two.width > 1.3 * one.width
+
+
+def test_parameter_goes_to_the_presets_that_have_it(here, explain, refused):
+    both = ("-c", "epsilon", "-c", "gradient")
+    assert explain("model.onnx", "red.png", *both, "--epsilon", 1).exit_code == 0
+    assert "epsilon, gradient have no gamma; leave out --gamma" in refused("model.onnx", "red.png", *both, "--gamma", 1)
+
+
+def test_several_pictures_have_a_line_for_each_preset(here, explain):
+    output = explain("model.onnx", "red.png", "blue.png", "-c", "epsilon", "-c", "zplus", "-o", "out").output
+    assert sum("zplus" in line for line in output.splitlines()) == 2
+    assert sum("red.png" in line for line in output.splitlines()) == 1
+
+
+# Against another class
+
+
+@pytest.mark.parametrize(
+    ("rival", "words"),
+    [
+        ("runner_up", "Relevance for red against green: "),
+        ("others", "Relevance for red against the mean of all others: "),
+        ("blue", "Relevance for red against blue: "),
+        ("2", "Relevance for red against blue: "),
+    ],
+)
+def test_class_can_be_told_apart(here, explain, rival, words):
+    result = explain("model.onnx", "red.png", "--labels", "labels.txt", "--against", rival, "-c", "epsilon")
+    assert result.exit_code == 0, result.output
+    assert f"{words}2.000 in sum, of a difference of 2.000 (100.0 %)." in result.output
+
+
+def test_class_cannot_be_told_apart_from_itself(here, refused):
+    words = refused("model.onnx", "red.png", "--labels", "labels.txt", "--against", "red")
+    assert "'red.png': red is what is predicted, and cannot be told apart from itself" in words
+    words = refused("model.onnx", "red.png", "--labels", "labels.txt", "-t", "blue", "--against", "blue")
+    assert words.startswith("lrpfast: blue cannot be told apart from itself")
+
+
+# For programs
+
+
+def test_json_has_what_a_person_is_told(here, explain):
+    result = explain("model.onnx", "red.png", "--labels", "labels.txt", "-c", "epsilon", "-c", "gradient", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    (image,) = found["images"]
+    assert (image["image"], image["written"]) == ("red.png", "red_epsilon_gradient.png")
+    assert [prediction["name"] for prediction in image["predictions"]] == ["red", "green", "blue"]
+    assert (image["target"]["index"], image["target"]["score"]) == (0, 2.0)
+    epsilon, gradient = image["explanations"]
+    assert (epsilon["relevance"], epsilon["share"]) == (pytest.approx(2, abs=1e-5), pytest.approx(1, abs=1e-5))
+    assert epsilon["relevance"] + sum(epsilon["absorbed"].values()) == pytest.approx(2, abs=1e-6)
+    assert (gradient["share"], gradient["absorbed"]) == (None, None)
+    assert "no --preprocess was given" in found["notes"][0]
+
+
+def test_json_names_pictures_that_cannot_be_read(here, lrpfast):
+    result = lrpfast("explain", "model.onnx", "none.png", "red.png", "-o", "out", "--json", "--backend", "reference")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert [image["image"] for image in found["images"]] == ["red.png"]
+    assert [error["image"] for error in found["errors"]] == ["none.png"]
+    assert "there is no such file" in found["errors"][0]["error"]
+    assert "there is no such file" in result.stderr
+
+
 # What cannot be read
 
 
@@ -295,7 +418,7 @@ def test_failure_while_writing_leaves_nothing(here, refused, monkeypatch):
     ("image", "words"),
     [
         ("none.png", "'none.png': there is no such file"),
-        (".", "it is a folder"),
+        ("empty", "no picture to explain in the folder 'empty'"),
         ("labels.txt", "it is no picture"),
         ("half.png", "damaged or incomplete"),
     ],
@@ -304,6 +427,7 @@ def test_image_that_cannot_be_read_is_refused(here, refused, image, words):
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save("half.png")
     (here / "half.png").write_bytes((here / "half.png").read_bytes()[:6000])
+    (here / "empty").mkdir()
     before = files(here)
     assert words in refused("model.onnx", image)
     assert files(here) == before
@@ -321,6 +445,10 @@ def test_bad_image_does_not_keep_others_from_being_explained(here, explain):
 def test_model_that_cannot_be_read_is_refused(here, refused, model):
     assert model in refused(model, "red.png")
     assert "red_epsilon_plus_flat.png" not in files(here)
+
+
+def test_model_and_picture_in_the_wrong_order_are_told(here, refused):
+    assert "The model comes first" in refused("red.png", "model.onnx")
 
 
 def test_unknown_preset_is_refused_with_close_names(here, refused):

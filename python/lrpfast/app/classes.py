@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from lrpfast.app.images import Floats
-from lrpfast.errors import FileError, InputError
+from lrpfast.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -48,27 +47,6 @@ class Classes:
         close = [self.names[lower.index(name)] for name in get_close_matches(key, lower, n=3)]
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise InputError(f"There is no class named '{wanted}' among the labels.{hint}")
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Names of classes, one per line, in the order of the model's outputs."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FileError(f"Cannot read the labels '{path}': it is no text in UTF-8 ({error.reason}).") from error
-    except OSError as error:
-        raise FileError(f"Cannot read the labels '{path}': {error.strerror}.") from error
-    return tuple(line.strip() for line in text.rstrip().splitlines())
-
-
-def match_labels(path: Path, names: tuple[str, ...], count: int) -> Classes:
-    """The classes of a model with `count` outputs; InputError where the labels are of another number."""
-    if len(names) != count:
-        raise InputError(
-            f"The labels '{path}' have {len(names)} lines, but the model has {count} classes. "
-            f"Give one name per line, in the order of the model's outputs."
-        )
-    return Classes(count, names)
 
 
 def probabilities(scores: npt.ArrayLike, dropped_head: str | None) -> tuple[Floats, str]:

@@ -7,6 +7,7 @@ from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from lrpfast.app.classes import probabilities
-from lrpfast.app.report import say, seconds
+from lrpfast.app.report import say, seconds, write_json
 from lrpfast.attribution import Attribution
 from lrpfast.composites import Composite, EpsilonGammaBox, named
 from lrpfast.lrp import LRP, BackendName
@@ -34,7 +35,7 @@ QUESTIONED = {9: (8, 3, 5, 6, 9), 4: (4, 9, 3, 7, 1)}
 SIDE = 196
 
 
-def run_demo(out: Path, colors: str, backend: BackendName) -> None:
+def run_demo(out: Path, colors: str, backend: BackendName, as_json: bool = False) -> None:
     """Explain digits that come with the package, and write one picture."""
     picture_format(out)
     check_writable(out)
@@ -49,11 +50,38 @@ def run_demo(out: Path, colors: str, backend: BackendName) -> None:
     blocks = [comparison(digits[list(COMPARED)], lrps, compared, colors)]
     blocks.append(questions(digits[list(QUESTIONED)], questioned, colors))
     written = write_picture(out, compose.page(blocks, colors, gap=40))
+    if as_json:
+        answers = [*figures(COMPARED, lrps, compared), *figures(list(QUESTIONED), lrps[:1], [questioned])]
+        times = {"prepare": prepared - start, "explain": explained - prepared}
+        write_json({"model": "digits.onnx", "written": str(written), "seconds": times, "explanations": answers})
+        return
     count = len(lrps) * len(COMPARED) + questioned.target.size
     console = Console(highlight=False)
     took = f"{seconds(explained - prepared)}, after {seconds(prepared - start)} to prepare"
     say(console, f"{count} explanations in {took}.")
     say(console, f"Written to {written}")
+
+
+def figures(places: Sequence[int], lrps: Sequence[LRP], attributions: Sequence[Attribution]) -> list[dict[str, Any]]:
+    """Every explanation of the digits at some places, for a program to read."""
+    answers = []
+    for lrp, attribution in zip(lrps, attributions, strict=True):
+        targets = attribution.target.reshape(len(places), -1)
+        sums = attribution.relevance.reshape(*targets.shape, -1).sum(axis=-1, dtype=np.float64)
+        for sample, place in enumerate(places):
+            scores = attribution.output[sample]
+            answers += [
+                {
+                    "digit": place,
+                    "read_as": int(scores.argmax()),
+                    "composite": lrp.composite.name,
+                    "target": int(target),
+                    "score": float(scores[target]),
+                    "relevance": float(total),
+                }
+                for target, total in zip(targets[sample], sums[sample], strict=True)
+            ]
+    return answers
 
 
 def shipped() -> tuple[Model, npt.NDArray[np.uint8]]:

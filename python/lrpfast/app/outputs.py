@@ -46,14 +46,14 @@ def plan_outputs(images: Sequence[Path], out: Path | None, composite: str, sourc
 
 
 def _names(images: Sequence[Path], composite: str) -> list[str]:
-    """File names after the images; equal ones are numbered."""
-    names: list[str] = []
+    """File names after the images; equal ones are numbered, also where only some file systems take them as equal."""
+    names: dict[str, str] = {}
     for image in images:
         stem, number = f"{image.stem}_{composite}", 1
-        while (name := f"{stem}.png" if number == 1 else f"{stem}_{number}.png") in names:
+        while (name := f"{stem}.png" if number == 1 else f"{stem}_{number}.png").casefold() in names:
             number += 1
-        names.append(name)
-    return names
+        names[name.casefold()] = name
+    return list(names.values())
 
 
 def _check_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,9 +42,17 @@ def pixels(
 
 def composite_with(name: str, low: npt.ArrayLike, high: npt.ArrayLike, **parameters: float) -> Composite:
     """The preset of that name with its parameters, and with the bounds of the input where it takes them."""
-    takes = inspect.signature(PRESETS[name]).parameters
+    return composites_with([name], low, high, **parameters)[0]
+
+
+def composites_with(
+    names: Sequence[str], low: npt.ArrayLike, high: npt.ArrayLike, **parameters: float
+) -> list[Composite]:
+    """The presets of those names, each with those of the parameters that it takes; one at least must take each."""
+    takes = {name: inspect.signature(PRESETS[name]).parameters for name in names}
     for parameter in parameters:
-        if parameter not in takes:
-            raise InputError(f"The preset '{name}' has no {parameter}; leave out --{parameter}.")
-    bounds = {key: bound for key, bound in (("low", low), ("high", high)) if key in takes}
-    return PRESETS[name](**bounds, **parameters)
+        if not any(parameter in taken for taken in takes.values()):
+            what = f"The preset '{names[0]}' has" if len(names) == 1 else f"The presets {', '.join(names)} have"
+            raise InputError(f"{what} no {parameter}; leave out --{parameter}.")
+    given = {"low": low, "high": high, **parameters}
+    return [PRESETS[name](**{key: given[key] for key in given if key in taken}) for name, taken in takes.items()]
