@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: packages beside the standard library and NumPy, and the parts that may use them
 OTHERS = {
     "google": {"model"},  # protobuf, which onnx brings along
-    "onnx": {"model"},
+    "onnx": {"model", "app"},
     "PIL": {"attribution", "view", "app"},
     "matplotlib": {"view", "app"},
     "rich": {"app"},

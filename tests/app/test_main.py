@@ -73,6 +73,22 @@ def test_name_alone_shows_the_commands(lrpfast):
     assert "demo" in output and "explain" in output
 
 
+@pytest.mark.parametrize(
+    ("terminal", "settings", "colored"), [(True, {}, True), (True, {"NO_COLOR": "1"}, False), (False, {}, False)]
+)
+def test_colors_are_for_terminals_that_want_them(terminal, settings, colored):
+    reader, writer = os.openpty() if terminal else os.pipe()
+    environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
+    environment |= {"TERM": "xterm"} | settings
+    arguments = [sys.executable, "-m", "lrpfast.app.main", "rules", "Epsilon"]
+    subprocess.run(arguments, stdout=writer, env=environment, timeout=120, check=True)
+    os.close(writer)
+    output = os.read(reader, 2**16).decode()
+    os.close(reader)
+    assert "W'(R / stab(Wx + b))" in output
+    assert ("\x1b[36m" in output) == colored
+
+
 def test_interrupt():
     lines = "import lrpfast.app.demo as demo\ndef stop(*_): raise KeyboardInterrupt\ndemo.run_demo = stop"
     result = script(lines, *DEMO)

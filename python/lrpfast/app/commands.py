@@ -182,3 +182,59 @@ def bench(
         from lrpfast.app.bench import Request, run_bench
 
         run_bench(Request(model, composite, image, scaling(preprocess), batch, threads, layers, as_json))
+
+
+@app.command(
+    cls=command(
+        "lrpfast models",
+        "# the network and its digits as files, to try the other commands on",
+        "lrpfast models --export try",
+        "lrpfast explain try/digits.onnx try -p 0-1 -o explained",
+    )
+)
+def models(
+    export: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the networks and pictures they know there.")
+    ] = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """List the networks that come with the package."""
+    with failures(debug):
+        from lrpfast.app.models import run_models
+
+        run_models(export, as_json)
+
+
+@app.command(cls=command("lrpfast rules", "lrpfast rules Gamma ZBox", "lrpfast rules --json"))
+def rules(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RULE]", help="Rules to show.", show_default="all", autocompletion=options.rule_names),
+    ] = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """List the relevance rules: formula, parameters, layers they are for, source."""
+    with failures(debug):
+        from lrpfast.app.rules import run_rules
+
+        run_rules(names or [], as_json)
+
+
+@app.command(cls=command("lrpfast composites", "lrpfast composites epsilon_gamma_box", "lrpfast composites --json"))
+def composites(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PRESET]", help="Preset to show in full.", show_default="all", autocompletion=options.preset_names
+        ),
+    ] = None,
+    as_json: options.AsJson = False,
+    debug: options.Debug = False,
+) -> None:
+    """List the presets: which rule each kind of layer gets, with formulas."""
+    with failures(debug):
+        from lrpfast.app.composites import run_composites
+
+        run_composites(name, as_json)

@@ -32,6 +32,13 @@ def preset_names() -> list[str]:
     return list(PRESETS)
 
 
+def rule_names() -> list[str]:
+    """The rules, for the completion of a shell."""
+    from lrpfast.app.rules import RULES
+
+    return list(RULES)
+
+
 def color_names() -> list[str]:
     """The colour maps, for the completion of a shell."""
     import matplotlib
