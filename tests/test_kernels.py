@@ -801,6 +801,15 @@ SHARED = {
 }
 
 
+#: thousands of numbers of one sign, as z+ adds them up
+LONG_SUMS = {
+    "direct, one tap": Geometry(4096, 4096, 1, (1, 2, 2), ONES, samples=1),
+    "direct, nine taps": Geometry(512, 512, 1, (1, 6, 6), (1, 3, 3), ONES, ONES, *PAD, samples=1),
+    "skip, one tap": Geometry(4096, 4096, 1, (1, 2, 2), ONES, samples=1, method="skip"),
+    "skip, nine taps": replace(tiled(512, 512, (6, 1, 1), (6, 1, 1), samples=1), method="skip"),
+}
+
+
 def oracle(g: Geometry, x: Array, w: Array, s: Array) -> tuple[Array, Array]:
     """The convolution of `x` and its adjoint of `s` in float64, tap by tap."""
     padded = np.pad(x.astype(np.float64), [(0, 0), (0, 0), *zip(g.before, g.after, strict=True)])
@@ -840,12 +849,12 @@ def native(g: Geometry, x: Array, w: Array, s: Array, threads: int = THREADS) ->
     return found
 
 
-def differences(geometries: dict[str, Geometry]) -> dict[str, list[float]]:
+def differences(geometries: dict[str, Geometry], positive: bool = False) -> dict[str, list[float]]:
     """Largest difference from float64, forward and adjoint, by geometry: as a share of the largest sum of magnitudes
     ``|W| |x|``, which is what rounding errors grow with."""
     found = {}
     for name, g in geometries.items():
-        x, w, s = g.operands()
+        x, w, s = map(np.abs, g.operands()) if positive else g.operands()
         scales = oracle(g, np.abs(x), np.abs(w), np.abs(s))
         triples = zip(native(g, x, w, s), oracle(g, x, w, s), scales, strict=False)
         found[name] = [float(np.abs(one - other).max() / (scale.max() or 1)) for one, other, scale in triples]
@@ -895,6 +904,7 @@ FINDS: dict[str, Callable[[], dict[str, Any]]] = {
     "winograd": lambda: differences(nasty() | LARGE_WEIGHTS),
     "skip": lambda: differences(nasty_to_skip()),
     "disagreements": disagreements,
+    "long sums": lambda: differences(LONG_SUMS, positive=True),
     "unsteady": lambda: {name: unsteady(g) for name, g in SHARED.items()},
 }
 
@@ -920,6 +930,12 @@ EPSILON = float(np.finfo(np.float32).eps)
 def test_every_instruction_set_agrees_with_float64(isa: str, method: Method):
     found = found_with_isa(isa, method)
     assert {name: pair for name, pair in found.items() if not max(pair) <= BOUNDS[method] * EPSILON} == {}
+
+
+@each_isa
+def test_long_sums_of_one_sign_keep_their_digits(isa: str):
+    found = found_with_isa(isa, "long sums")
+    assert {name: pair for name, pair in found.items() if not max(pair) <= 5 * EPSILON} == {}
 
 
 @each_isa

@@ -2,13 +2,14 @@
 //
 // Loop order: tiles of pixels; then input block, tap, channel within the block; innermost the tile, one multiply-add
 // per pixel and vector. A channel's weights for the whole panel are loaded once and used by every pixel of the tile,
-// each pixel's input is broadcast once and used by every vector of the panel.
+// each pixel's input is broadcast once and used by every vector of the panel. After kPartialSum products or so, the
+// sums go to the outputs and begin again from zero.
 //
 // Tile: 6 pixels x 4 blocks with AVX-512 (24 accumulators, 4 weights of 32 registers), 6 x 2 vectors (one block) with
 // AVX2, 6 x 4 with NEON, 2 x 4 with SSE; narrower panels take more pixels, so that enough independent sums are in
 // flight to hide the latency of the multiply-add. Pixels are given by offset, so a tile may run over the end of a row,
 // and any stride, dilation, kernel size, number of axes and the adjoint are the same loop over another list of taps.
-#include "vector.h"
+#include "partial.h"
 
 namespace lrpfast {
 namespace LRPFAST_ISA {
@@ -22,49 +23,55 @@ struct Ahead {
   int lines;
 };
 
+// What the channels of one block and tap add to the sums of a tile.
+template <int Pixels, int Width, bool BySign>
+[[gnu::always_inline]] inline void add_channels(const float* x, const float* w, int channels, const long* in,
+                                                vec (&sums)[Pixels][Width]) {
+#pragma GCC unroll 1
+  for (int k = 0; k < channels; ++k, ++x, w += Width * kLanes * (BySign ? 2 : 1)) {
+    vec row[Width], other[BySign ? Width : 1];
+#pragma GCC unroll 16
+    for (int q = 0; q < Width; ++q) row[q] = load(w + q * kLanes);
+    if constexpr (BySign)
+#pragma GCC unroll 16
+      for (int q = 0; q < Width; ++q) other[q] = load(w + (Width + q) * kLanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < Pixels; ++i) {
+      const vec value = splat(x[in[i]]);
+#pragma GCC unroll 16
+      for (int q = 0; q < Width; ++q)
+        if constexpr (BySign)
+          sums[i][q] += value * (value > 0 ? row[q] : other[q]);
+        else
+          sums[i][q] += value * row[q];
+    }
+  }
+}
+
 template <int Pixels, int Panel, bool BySign>
 void tile(const ConvolutionTask& task, const long* in, const long* out, Ahead& ahead) {
   constexpr int kWidth = Panel * kVectors, kRow = Panel * kBlock * (BySign ? 2 : 1);
-  vec sums[Pixels][kWidth];
-  for (int i = 0; i < Pixels; ++i)
-    for (int q = 0; q < kWidth; ++q) sums[i][q] = vec{};
-  const float* block = task.input;
-  const float* weights = task.weights;
-  for (int b = 0; b < task.blocks; ++b) {
-    const int channels = b + 1 < task.blocks ? kBlock : task.last_channels;
-    const long tap_floats = static_cast<long>(channels) * kRow;
-    for (int line = 0; line < ahead.lines; ++line, ahead.next += kLine) __builtin_prefetch(ahead.next, 0, 2);
-    for (int t = 0; t < task.tap_count; ++t) {
-      const float* x = block + task.taps[t].input;
-      const float* w = weights + task.taps[t].index * tap_floats;
-#pragma GCC unroll 1
-      for (int k = 0; k < channels; ++k, ++x, w += kRow) {
-        vec row[kWidth], other[BySign ? kWidth : 1];
-#pragma GCC unroll 16
-        for (int q = 0; q < kWidth; ++q) row[q] = load(w + q * kLanes);
-        if constexpr (BySign)
-#pragma GCC unroll 16
-          for (int q = 0; q < kWidth; ++q) other[q] = load(w + (kWidth + q) * kLanes);
-#pragma GCC unroll 16
-        for (int i = 0; i < Pixels; ++i) {
-          const vec value = splat(x[in[i]]);
-#pragma GCC unroll 16
-          for (int q = 0; q < kWidth; ++q)
-            if constexpr (BySign)
-              sums[i][q] += value * (value > 0 ? row[q] : other[q]);
-            else
-              sums[i][q] += value * row[q];
-        }
-      }
+  const int together = partial_blocks(task.tap_count);
+  const float *block = task.input, *weights = task.weights;
+  for (int first = 0; first < task.blocks; first += together) {
+    const int past = first + together < task.blocks ? first + together : task.blocks;
+    vec sums[Pixels][kWidth]{};
+    for (int b = first; b < past; ++b, block += task.input_block) {
+      const int channels = b + 1 < task.blocks ? kBlock : task.last_channels;
+      const long tap_floats = static_cast<long>(channels) * kRow;
+      for (int line = 0; line < ahead.lines; ++line, ahead.next += kLine) __builtin_prefetch(ahead.next, 0, 2);
+      for (int t = 0; t < task.tap_count; ++t)
+        add_channels<Pixels, kWidth, BySign>(block + task.taps[t].input, weights + task.taps[t].index * tap_floats,
+                                             channels, in, sums);
+      weights += task.kernel_taps * tap_floats;
     }
-    block += task.input_block;
-    weights += task.kernel_taps * tap_floats;
+#pragma GCC unroll 8
+    for (int i = 0; i < Pixels; ++i)
+#pragma GCC unroll 16
+      for (int q = 0; q < kWidth; ++q)
+        put_partial(task.output + q / kVectors * task.output_block + out[i] + q % kVectors * kLanes, sums[i][q],
+                    first == 0);
   }
-  for (int p = 0; p < Panel; ++p)
-    for (int i = 0; i < Pixels; ++i) {
-      float* target = task.output + p * task.output_block + out[i];
-      for (int v = 0; v < kVectors; ++v) store(target + v * kLanes, sums[i][p * kVectors + v]);
-    }
 }
 
 // Full tiles of `Pixels`, then ever smaller ones for the rest.

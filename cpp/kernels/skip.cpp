@@ -4,8 +4,8 @@
 // Loop order: rows, pixels of the input; then the non-zero channels of a group of blocks; innermost the taps of one
 // kernel row and the vectors of the panel. A visit to a pixel takes its channels that are not zero, as bits, one after
 // the other, and adds their weights, scaled, to the sums of the outputs that the pixel reaches. With three taps these
-// are three columns, of which the next pixel shares two: they rotate through registers, and each pixel stores one
-// column and loads another.
+// are three columns, of which the next pixel shares two: they rotate through registers, and each pixel adds one to its
+// total and begins another from zero, for the reason that partial.h gives.
 //
 // Tile: 3 columns x 4 vectors (12 sums, the most that 16 registers hold) over 2 blocks of inputs for 3 taps, 8 vectors
 // over 4 blocks for one. Every multiply-add reads its weight from memory, so the weights of a group have to stay in the
@@ -27,13 +27,13 @@ template <int Width>
 struct Sums {
   vec lanes[Width];
 
-  inline void fetch(const float* from, long block) {
+  // To what the groups of blocks before have left there.
+  inline void add_to(float* to, long block) const {
 #pragma GCC unroll 8
-    for (int q = 0; q < Width; ++q) lanes[q] = load(from + q / kVectors * block + q % kVectors * kLanes);
-  }
-  inline void put(float* to, long block) const {
-#pragma GCC unroll 8
-    for (int q = 0; q < Width; ++q) store(to + q / kVectors * block + q % kVectors * kLanes, lanes[q]);
+    for (int q = 0; q < Width; ++q) {
+      float* total = to + q / kVectors * block + q % kVectors * kLanes;
+      store(total, load(total) + lanes[q]);
+    }
   }
   inline void add(const Sums& other) {
 #pragma GCC unroll 8
@@ -67,8 +67,7 @@ template <int Width>
     const long channel = __builtin_ctzll(nonzero);
     sums.add(splat(visit.values[channel]), task.weights + channel * (Width * kLanes));
   };
-  Sums<Width> all, others{};
-  all.fetch(to, task.sum_block);
+  Sums<Width> all{}, others{};
   for (uint64_t left = visit.nonzero; left != 0; left &= left - 1) {
     add_first(left, all);
     if constexpr (Width <= kFewest) {
@@ -78,43 +77,41 @@ template <int Width>
     }
   }
   if constexpr (Width <= kFewest) all.add(others);
-  all.put(to, task.sum_block);
+  all.add_to(to, task.sum_block);
 }
 
 template <int Width>
 void row_of_three(const SkipTask& task, const float* pixel, float* sums, const float* ahead) {
   const long block = task.sum_block, step = task.input_column;
   Visit visits[3];
-  Sums<Width> a, b, c;
-  a.fetch(sums, block);
-  b.fetch(sums + kBlock, block);
+  Sums<Width> a{}, b{}, c;
   visits[0].read(task.input_block, task.blocks, pixel);
   int left = task.columns;
   for (; left >= 3; left -= 3, pixel += 3 * step, sums += 3 * kBlock) {
     for (int line = 0; line < 3 * task.ahead_lines; ++line, ahead += kBlock) __builtin_prefetch(ahead, 0, 2);
     visits[1].read(task.input_block, task.blocks, pixel + step);
-    c.fetch(sums + 2 * kBlock, block);
+    c = {};
     scatter(task, visits[0], a, b, c);
-    a.put(sums, block);
+    a.add_to(sums, block);
     visits[2].read(task.input_block, task.blocks, pixel + 2 * step);
-    a.fetch(sums + 3 * kBlock, block);
+    a = {};
     scatter(task, visits[1], b, c, a);
-    b.put(sums + kBlock, block);
+    b.add_to(sums + kBlock, block);
     if (left > 3) visits[0].read(task.input_block, task.blocks, pixel + 3 * step);
-    b.fetch(sums + 4 * kBlock, block);
+    b = {};
     scatter(task, visits[2], c, a, b);
-    c.put(sums + 2 * kBlock, block);
+    c.add_to(sums + 2 * kBlock, block);
   }
   for (; left > 0; --left, pixel += step, sums += kBlock) {
-    c.fetch(sums + 2 * kBlock, block);
+    c = {};
     scatter(task, visits[0], a, b, c);
-    a.put(sums, block);
+    a.add_to(sums, block);
     a = b;
     b = c;
     if (left > 1) visits[0].read(task.input_block, task.blocks, pixel + step);
   }
-  a.put(sums, block);
-  b.put(sums + kBlock, block);
+  a.add_to(sums, block);
+  b.add_to(sums + kBlock, block);
 }
 
 template <int Width>

@@ -3,14 +3,15 @@
 //
 // Loop order: the transforms take one tile of 6 x 6 vectors at a time through registers, first along the columns, then
 // along the rows. The product runs over groups of tiles; then input block, channel within the block; innermost the
-// tiles of the group, one multiply-add per tile and vector: a channel's weights are loaded once for the group.
+// tiles of the group, one multiply-add per tile and vector: a channel's weights are loaded once for the group. After
+// kPartialSum channels the sums go to the outputs and begin again from zero.
 //
 // Tile: 14 tiles x 2 blocks with AVX-512 (28 accumulators, 2 weights of 32 registers), 6 x 2 vectors (one block) with
 // AVX2, 6 x 4 with NEON, 2 x 4 with SSE. Tiles are split into groups of nearly equal size rather than full ones and a
 // rest, because a small group waits for its own sums. A product passes over its weights as often as there are groups,
 // so they are fetched into the first level cache a block ahead; those of the next product come from afar, so they are
 // fetched into the second level cache, as evenly as possible, while this one computes.
-#include "vector.h"
+#include "partial.h"
 
 namespace lrpfast {
 namespace LRPFAST_ISA {
@@ -106,38 +107,39 @@ template <int Tiles, int Panel>
 void group(const WinogradProduct& task, int first, const float* ahead, int lines) {
   constexpr int kWidth = Panel * kVectors;
   constexpr long kRow = Panel * kBlock;
-  vec sums[Tiles][kWidth];
-  for (int i = 0; i < Tiles; ++i)
-    for (int q = 0; q < kWidth; ++q) sums[i][q] = vec{};
+  constexpr int kTogether = partial_blocks(1);
+  float* out = task.out + static_cast<long>(first) * kBlock;
   const float* block = task.points + static_cast<long>(first) * kBlock;
   const float* w = task.weights;
   const long next_block = task.block;
-  for (int b = 0; b < task.blocks; ++b, block += next_block, ahead += kBlock * kRow) {
-    for (int line = 0; line < lines; ++line) __builtin_prefetch(ahead + line * kBlock, 0, 2);
-    const float* x = block;
+  for (int begin = 0; begin < task.blocks; begin += kTogether) {
+    const int end = begin + kTogether < task.blocks ? begin + kTogether : task.blocks;
+    vec sums[Tiles][kWidth]{};
+    for (int b = begin; b < end; ++b, block += next_block, ahead += kBlock * kRow) {
+      for (int line = 0; line < lines; ++line) __builtin_prefetch(ahead + line * kBlock, 0, 2);
+      const float* x = block;
 #pragma GCC unroll 2
-    for (int k = 0; k < kBlock; ++k, ++x, w += kRow) {
-      vec row[kWidth];
+      for (int k = 0; k < kBlock; ++k, ++x, w += kRow) {
+        vec row[kWidth];
 #pragma GCC unroll 16
-      for (int q = 0; q < kWidth; ++q) row[q] = load(w + q * kLanes);
-      __builtin_prefetch(block + next_block + k * kBlock, 0, 3);
+        for (int q = 0; q < kWidth; ++q) row[q] = load(w + q * kLanes);
+        __builtin_prefetch(block + next_block + k * kBlock, 0, 3);
 #pragma GCC unroll 2
-      for (int p = 0; p < Panel; ++p) __builtin_prefetch(w + kBlock * kRow + p * kBlock, 0, 3);
+        for (int p = 0; p < Panel; ++p) __builtin_prefetch(w + kBlock * kRow + p * kBlock, 0, 3);
 #pragma GCC unroll 16
-      for (int i = 0; i < Tiles; ++i) {
-        const vec value = splat(x[i * kBlock]);
+        for (int i = 0; i < Tiles; ++i) {
+          const vec value = splat(x[i * kBlock]);
 #pragma GCC unroll 16
-        for (int q = 0; q < kWidth; ++q) sums[i][q] += value * row[q];
+          for (int q = 0; q < kWidth; ++q) sums[i][q] += value * row[q];
+        }
       }
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < Tiles; ++i)
+#pragma GCC unroll 16
+      for (int q = 0; q < kWidth; ++q)
+        put_partial(out + q / kVectors * task.out_block + i * kBlock + q % kVectors * kLanes, sums[i][q], begin == 0);
   }
-  float* out = task.out + static_cast<long>(first) * kBlock;
-  const long out_block = task.out_block;
-#pragma GCC unroll 16
-  for (int i = 0; i < Tiles; ++i)
-#pragma GCC unroll 16
-    for (int q = 0; q < kWidth; ++q)
-      store(out + q / kVectors * out_block + i * kBlock + q % kVectors * kLanes, sums[i][q]);
 }
 
 template <int Tiles, int Panel>
