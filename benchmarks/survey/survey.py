@@ -178,13 +178,15 @@ def seeded(name: str) -> onnx.ModelProto:
     return onnx.ModelProto.FromString(structure(name))
 
 
-def rows_of(folders: Sequence[Path], only: Sequence[str]) -> Iterator[Row]:
-    """A row for each model whose name and source hold one of `only`; all where there is none."""
+def chosen_files(
+    folders: Sequence[Path], only: Sequence[str]
+) -> Iterator[tuple[str, str, Callable[[], onnx.ModelProto]]]:
+    """Those whose source and name hold one of `only`, announced as they come; all where there is none."""
     for name, source, read in files(folders):
         title = f"{source}/{name}"
         if not only or any(part in title for part in only):
             print(title, file=sys.stderr, flush=True)
-            yield surveyed(name, source, read())
+            yield name, source, read
 
 
 TITLES = (
@@ -232,7 +234,7 @@ def main() -> None:
     if given.show:
         rows = [Row(**entry) for path in given.show for entry in json.loads(path.read_text())]
     else:
-        rows = list(rows_of(given.folders, given.only))
+        rows = [surveyed(name, source, read()) for name, source, read in chosen_files(given.folders, given.only)]
     rows.sort(key=lambda row: (row.name.lower(), row.source))
     written = [f"{sum(bool(row.layers) for row in rows)} of {len(rows)} files are explained.", ""]
     written += table(TITLES, [cells(row) for row in rows])

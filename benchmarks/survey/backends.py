@@ -1,0 +1,150 @@
+"""Explain a sample with every ONNX file of some folders by every preset, natively and by the reference in float64.
+
+python -m benchmarks.survey.backends [FOLDER ...] [--only NAME ...] [--page docs/architectures.md] [-o FILE]
+
+Where the two differ by more than AGREED, it also measures what can be expected there: how far the reference in float32
+is from float64, and how far float64 moves when the input changes by CHANGE of itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+import lrpfast
+from benchmarks.report import write_page
+from benchmarks.survey.survey import Floats, chosen_files, difference, sample
+from benchmarks.tables import table
+from lrpfast.app.samples import composite_with
+from lrpfast.composites import PRESETS, Composite
+
+BEGIN = "<!-- figures: written by python -m benchmarks.survey.backends --page -->"
+
+#: of the largest relevance
+AGREED = 1e-4
+
+#: about what float32 makes of the values within a network
+CHANGE = 1e-6
+
+#: inputs that are changed, and how many times what these or float32 make of an explanation passes for rounding
+DRAWS, TIMES = 3, 3
+
+
+@dataclass
+class Comparison:
+    """One explanation; differences are the largest ones, by the largest relevance."""
+
+    name: str
+    source: str
+    preset: str
+    native: float  # from the reference in float64
+    float32: float | None = None  # the reference in float32, from itself in float64
+    moved: float | None = None  # float64, from itself for changed inputs
+
+    @property
+    def expected(self) -> float:
+        """What rounding explains."""
+        return max(AGREED, TIMES * max(self.float32 or 0, self.moved or 0))
+
+
+def compared(name: str, source: str, model: lrpfast.Model) -> Iterator[Comparison]:
+    """Every preset that explains the model."""
+    x = sample(model)
+    for preset in PRESETS:
+        composite = composite_with(preset, float(x.min()), float(x.max()))
+        try:
+            found = lrpfast.LRP(model, composite).attribute(x)
+        except lrpfast.LRPError:
+            continue
+        yield measured(Comparison(name, source, preset, 0), model, composite, x, found)
+
+
+def measured(
+    row: Comparison, model: lrpfast.Model, composite: Composite, x: Floats, found: lrpfast.Attribution
+) -> Comparison:
+    """The row with its figures."""
+    reference, wide = lrpfast.LRP(model, composite, "reference"), x.astype(np.float64)
+    exact = reference.attribute(wide, found.target).relevance
+    row.native = difference(found.relevance, exact)
+    if row.native > AGREED:
+        row.float32 = difference(reference.attribute(x, found.target).relevance, exact)
+        draws = np.random.default_rng(0).uniform(-CHANGE, CHANGE, (DRAWS, *x.shape))
+        changed = (reference.attribute(wide * (1 + draw), found.target).relevance for draw in draws)
+        row.moved = max(difference(other, exact) for other in changed)
+    return row
+
+
+TITLES = ("network", "from", "presets", "agree to 1e-4", "largest difference", "native", "float32", "input changed")
+
+
+def cells(rows: Sequence[Comparison]) -> tuple[str, ...]:
+    """One file in the table: its presets, and the one in which the backends differ most."""
+    worst = max(rows, key=lambda row: row.native)
+    figures = (worst.native, worst.float32, worst.moved)
+    return (
+        worst.name,
+        worst.source,
+        str(len(rows)),
+        str(sum(row.native <= AGREED for row in rows)),
+        worst.preset,
+        *("" if figure is None else f"{figure:.0e}" for figure in figures),
+    )
+
+
+def lines(rows: Sequence[Comparison]) -> list[str]:
+    """How many agree, the exceptions by name, and the table."""
+    apart = [row for row in rows if row.native > AGREED]
+    beyond = sorted((row for row in apart if row.native > row.expected), key=lambda row: -row.native)
+    written = [
+        f"{len(rows) - len(apart)} of {len(rows)} explanations agree to {AGREED:.0e} of the largest relevance. Of the "
+        f"other {len(apart)}, {len(apart) - len(beyond)} differ by what rounding explains: by no more than {TIMES} times "
+        f"what float32 does to the reference, or what a change of the input by {CHANGE:.0e} of itself does to float64.",
+        "",
+    ]
+    if beyond:
+        written += ["Beyond that:", ""]
+        written += table(("network", "from", "preset", "native", "float32", "input changed"), map(exception, beyond))
+        written += [""]
+    files = groupby(sorted(rows, key=lambda row: (row.name.lower(), row.source)), lambda row: (row.name, row.source))
+    return written + table(TITLES, [cells(list(of_file)) for _, of_file in files])
+
+
+def exception(row: Comparison) -> tuple[str, ...]:
+    figures = (row.native, row.float32 or 0, row.moved or 0)
+    return (row.name, row.source, row.preset, *(f"{figure:.0e}" for figure in figures))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.survey.backends", description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="folders of .onnx files")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="only sources/names that hold one of these"
+    )
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where all figures go as JSON, file by file")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="Markdown file that gets the figures between its marks"
+    )
+    parser.add_argument("--show", type=Path, nargs="+", metavar="FILE", help="run nothing, show JSON files together")
+    given = parser.parse_args()
+    rows = [Comparison(**entry) for path in given.show or () for entry in json.loads(path.read_text())]
+    for name, source, read in () if given.show else chosen_files(given.folders, given.only):
+        try:
+            rows += compared(name, source, lrpfast.load(read()))
+        except lrpfast.LRPError:  # the survey's own table says why
+            continue
+        if given.out:
+            given.out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    written = lines(rows)
+    print("\n".join(written))
+    if given.page:
+        write_page(given.page, written, BEGIN)
+
+
+if __name__ == "__main__":
+    main()
