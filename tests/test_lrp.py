@@ -166,7 +166,7 @@ def test_another_class_is_taken_away_from_each_of_several(lrp: LRP) -> None:
 AGAINST = {
     "a word": (None, "all", "'runner_up', 'others' or a class from 0 to 4"),
     "out of range": (None, 5, "a class from 0 to 4"),
-    "itself": ([1, 2, 3], 2, "cannot be told apart from itself"),
+    "itself": ([1, 2, 3], 2, "cannot be told apart"),
     "a whole seed": (np.ones((3, CLASSES), np.float32), "others", "is the whole seed"),
 }
 
@@ -176,6 +176,13 @@ def test_what_cannot_be_told_apart_is_refused(lrp: LRP, case: str) -> None:
     target, against, message = AGAINST[case]
     with pytest.raises(InputError, match=message):
         lrp.attribute(samples(3), target, against=against)  # type: ignore[arg-type]
+
+
+def test_a_prediction_is_not_told_apart_from_itself(lrp: LRP) -> None:
+    x = samples(3)
+    predicted = int(lrp.attribute(x).target[1])
+    with pytest.raises(InputError, match=f"Class {predicted}, which sample . is explained for, cannot be told apart"):
+        lrp.attribute(x, against=predicted)
 
 
 # Layers inside

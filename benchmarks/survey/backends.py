@@ -102,9 +102,9 @@ def lines(rows: Sequence[Comparison]) -> list[str]:
     apart = [row for row in rows if row.native > AGREED]
     beyond = sorted((row for row in apart if row.native > row.expected), key=lambda row: -row.native)
     written = [
-        f"{len(rows) - len(apart)} of {len(rows)} explanations agree to {AGREED:.0e} of the largest relevance. Of the "
-        f"other {len(apart)}, {len(apart) - len(beyond)} differ by what rounding explains: by no more than {TIMES} times "
-        f"what float32 does to the reference, or what a change of the input by {CHANGE:.0e} of itself does to float64.",
+        f"{len(rows) - len(apart)} of {len(rows)} explanations agree to {AGREED:.0e} of the largest relevance. "
+        f"{len(apart) - len(beyond)} of the other {len(apart)} differ by what rounding explains: by at most {TIMES} times "
+        f"what float32 does to the reference, or what a change of the input by {CHANGE:.0e} of itself does.",
         "",
     ]
     if beyond:

@@ -69,9 +69,20 @@ class Seeds:
             others = np.broadcast_to(scores[:, np.newaxis], factors.shape).copy()
             np.put_along_axis(others, index[..., np.newaxis], -np.inf, axis=2)
             rival = others.argmax(axis=2) if self.against == "runner_up" else np.full(index.shape, self.against)
+            _check_apart(index, rival)
             np.put_along_axis(factors, rival[..., np.newaxis], -1, axis=2)
         np.put_along_axis(factors, index[..., np.newaxis], 1, axis=2)
         return factors
+
+
+def _check_apart(index: npt.NDArray[np.integer], rival: npt.NDArray[np.integer]) -> None:
+    same = index == rival
+    if same.any():
+        sample = int(same.any(axis=1).argmax())
+        raise InputError(
+            f"Class {rival[same][0]}, which sample {sample} is explained for, cannot be told apart from itself; "
+            f"choose another class for `against`, or another target."
+        )
 
 
 def array_of(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
@@ -136,6 +147,7 @@ def checked_against(against: Against | None, target: npt.NDArray[Any] | None, ou
         return against
     if not isinstance(against, (int, np.integer)) or isinstance(against, bool) or not 0 <= against < classes:
         raise InputError(f"against is 'runner_up', 'others' or a class from 0 to {classes - 1}, not {against!r}.")
-    if target is not None and (target == against).any():
-        raise InputError(f"Class {against} cannot be told apart from itself; choose another class for `against`.")
+    if target is not None:
+        index = target.reshape(len(target), -1)
+        _check_apart(index, np.full_like(index, against))
     return int(against)
