@@ -101,15 +101,18 @@ def lines(rows: Sequence[Comparison]) -> list[str]:
     """How many agree, the exceptions by name, and the table."""
     apart = [row for row in rows if row.native > AGREED]
     beyond = sorted((row for row in apart if row.native > row.expected), key=lambda row: -row.native)
+    explained = len(apart) - len(beyond)
     written = [
         f"{len(rows) - len(apart)} of {len(rows)} explanations agree to {AGREED:.0e} of the largest relevance. "
-        f"{len(apart) - len(beyond)} of the other {len(apart)} differ by what rounding explains: by at most {TIMES} times "
-        f"what float32 does to the reference, or what a change of the input by {CHANGE:.0e} of itself does.",
+        f"{explained} of the other {len(apart)} differ by what rounding explains: at most {TIMES} times what float32 "
+        f"does to the reference, or what a change of the input by {CHANGE:.0e} of itself does.",
         "",
     ]
     if beyond:
         written += ["Beyond that:", ""]
-        written += table(("network", "from", "preset", "native", "float32", "input changed"), map(exception, beyond))
+        written += table(
+            ("network", "from", "preset", "native", "float32", "input changed"), [exception(row) for row in beyond]
+        )
         written += [""]
     files = groupby(sorted(rows, key=lambda row: (row.name.lower(), row.source)), lambda row: (row.name, row.source))
     return written + table(TITLES, [cells(list(of_file)) for _, of_file in files])

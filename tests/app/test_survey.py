@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
+import lrpfast
+from lrpfast.composites import PRESETS
 from oracles.onnx_models import make_model, node
 
 END = "<!-- end of figures -->"
@@ -67,3 +69,38 @@ def test_page_holds_a_line_for_each_file(survey, tmp_path, monkeypatch, capsys):
     survey.main()
     assert "1 of 1 files are explained." in capsys.readouterr().out
     assert "| small " in page.read_text()
+
+
+# Both backends by every preset
+
+
+@pytest.fixture
+def backends(harness):
+    """The module that compares backends."""
+    return harness("survey.backends")
+
+
+def test_every_preset_is_compared(backends):
+    rows = list(backends.compared("small", "tests", lrpfast.load(network())))
+    assert [row.preset for row in rows] == list(PRESETS)
+    assert all(row.native < backends.AGREED and row.float32 is None for row in rows)
+
+
+def test_what_rounding_explains_is_measured_where_backends_differ(backends, monkeypatch):
+    monkeypatch.setattr(backends, "AGREED", 0.0)
+    rows = list(backends.compared("small", "tests", lrpfast.load(network())))
+    assert all(0 <= row.float32 < 1e-5 and 0 <= row.moved < 1e-4 for row in rows)
+
+
+def test_differences_beyond_rounding_are_named(backends):
+    def row(preset, *figures):
+        return backends.Comparison("small", "tests", preset, *figures)
+
+    rows = [row("epsilon", 1e-6), row("zplus", 3e-3, 2e-3, 1e-6), row("gradient", 4e-2, 1e-6, 1e-5)]
+    first, *rest = backends.lines(rows)
+    assert (
+        first.startswith("1 of 3 explanations agree to 1e-04") and "1 of the other 2 differ by what rounding" in first
+    )
+    exceptions = rest[: len(rest) - 3]
+    assert any("gradient" in line for line in exceptions) and not any("zplus" in line for line in exceptions)
+    assert "| gradient " in rest[-1]
