@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto
 
 from lrpfast.model.canonize import canonize
-from lrpfast.model.layers import Affine, Convolution, Dense, Pad, Reshape, Sum, Transpose
+from lrpfast.model.layers import Activation, Affine, Convolution, Dense, Moves, Pad, Reshape, Sum, Transpose
 from lrpfast.model.onnx_import import read
 from oracles.forward import forward
 from oracles.onnx_models import light_model, make_model, node, relative_difference
@@ -400,6 +400,25 @@ def test_channel_shuffles_are_left_alone():
     ]
     constants = {"a": np.array([0, 2, 3, 6, 5]), "b": np.array([0, 6, 6, 5]), "w": weights(2, 6, 1, 1)}
     assert operators(canonical(nodes, constants, (6, 6, 5))) == ["Reshape", "Transpose", "Reshape", "Conv"]
+
+
+def test_values_moved_by_way_of_more_axes_are_one_layer():
+    """Blocks of pixels that become channels, written as reshapes around a transpose."""
+    nodes = [
+        node("Relu", "x", "r"), node("Reshape", "r blocks", "b"), node("Transpose", "b", "t", perm=[0, 1, 3, 5, 2, 4]),
+        node("Reshape", "t back", "y"),
+    ]  # fmt: skip
+    places = {"blocks": np.array([-1, 3, 2, 2, 3, 2]), "back": np.array([-1, 12, 2, 3])}
+    assert [type(entry.layer) for entry in canonical(nodes, places, (3, 4, 6)).nodes] == [Activation, Moves]
+
+
+def test_values_of_more_axes_that_others_read_stay():
+    nodes = [
+        node("Reshape", "x blocks", "b"), node("Transpose", "b", "t", perm=[0, 1, 3, 5, 2, 4]),
+        node("Reshape", "t back", "a"), node("Relu", "b", "r"), node("Reshape", "r back", "c"), node("Add", "a c", "y"),
+    ]  # fmt: skip
+    places = {"blocks": np.array([-1, 3, 2, 2, 3, 2]), "back": np.array([-1, 12, 2, 3])}
+    assert not count(canonical(nodes, places, (3, 4, 6)), Moves)
 
 
 # Whole networks

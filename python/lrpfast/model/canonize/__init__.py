@@ -6,6 +6,7 @@ stays as it is. A canonical graph gives the same outputs as the raw one, up to r
 
 from lrpfast.model.canonize.affine import fold_affines
 from lrpfast.model.canonize.layout import simplify_layout, sink_transposes
+from lrpfast.model.canonize.moves import join_moves
 from lrpfast.model.canonize.padding import merge_pads
 from lrpfast.model.canonize.parallel import merge_parallel
 from lrpfast.model.canonize.precision import rounded
@@ -24,4 +25,4 @@ def canonize(graph: Graph) -> Graph:
         before = graph
         for simplify in PASSES:
             graph = simplify(graph)
-    return rounded(graph, raw)
+    return rounded(join_moves(graph), raw)
