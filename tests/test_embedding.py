@@ -11,6 +11,7 @@ from onnx import TensorProto
 from lrpfast import LRP, InputError, check, load
 from lrpfast.app.samples import composite_with, noise
 from lrpfast.model.onnx_import import read
+from oracles.books import balanced
 from oracles.forward import forward
 from oracles.graphs import BACKENDS
 from oracles.onnx_models import make_model, node, relative_difference, run
@@ -136,3 +137,76 @@ def test_the_shape_of_ids_may_be_asked_for():
     model = make_model(nodes, ["N", 6], constants)
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
     np.testing.assert_array_equal(forward(load(model).graph, IDS), run(model, IDS))
+
+
+OF_EACH_ID = {
+    "two tables": [node("Gather", "table x", "a"), node("Gather", "other x", "b"), node("Concat", "a b", "e", axis=2)],
+    "two tables, added": [node("Gather", "table x", "a"), node("Gather", "wide x", "b"), node("Add", "a b", "e")],
+    "a table of remainders": [
+        node("Gather", "table x", "a"), node("Mod", "x five", "r"), node("Gather", "wide r", "b"),
+        node("Add", "a b", "e"),
+    ],
+    "a mask": [
+        node("Gather", "table x", "a"), node("Equal", "x zero", "z"), node("Not", "z", "n"),
+        node("Cast", "n", "c", to=TensorProto.FLOAT), node("Unsqueeze", "c last", "m"), node("Mul", "a m", "e"),
+    ],
+    "positions": [node("Gather", "table x", "a"), node("Add", "a positions", "e")],
+    "whole numbers as vectors": [node("Gather", "rounded x", "q"), node("DequantizeLinear", "q step", "e")],
+}  # fmt: skip
+
+#: read in two places each
+TWICE = {
+    "two tables, apart": [
+        node("Gather", "table x", "a"), node("Gather", "other x", "b"), node("Relu", "b", "r"),
+        node("Concat", "a r", "e", axis=2),
+    ],
+    "one place beside all": [
+        node("Gather", "table x", "a"), node("Gather", "a five", "one", axis=1), node("Unsqueeze", "one first", "o"),
+        node("Relu", "a", "r"), node("Add", "r o", "e"),
+    ],
+    "a mean without padding": [
+        node("Gather", "table x", "a"), node("Equal", "x zero", "z"), node("Not", "z", "n"),
+        node("Cast", "n", "c", to=TensorProto.FLOAT), node("ReduceSum", "c first", "count"), node("Relu", "a", "r"),
+        node("Unsqueeze", "c last", "m"), node("Mul", "r m", "k"), node("Unsqueeze", "count last", "d"),
+        node("Div", "k d", "e"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [*OF_EACH_ID, *TWICE])
+def test_what_is_made_of_each_id_is_a_table(case):
+    nodes = [
+        *(OF_EACH_ID | TWICE)[case],
+        node("ReduceMean", "e", "p", axes=[1], keepdims=0),
+        node("MatMul", "p v", "y"),
+    ]
+    width = 7 if case.startswith("two tables") and "added" not in case else 4
+    constants = {
+        "table": TABLE, "other": RNG.normal(size=(13, 3)).astype(np.float32), "zero": np.int64(0),
+        "last": np.array([2]),
+        "wide": RNG.normal(size=(12, 4)).astype(np.float32), "five": np.int64(5), "first": np.array([1]),
+        "positions": RNG.normal(size=(6, 4)).astype(np.float32), "step": np.float32(0.1),
+        "rounded": RNG.integers(-90, 90, (11, 4), np.int8), "v": RNG.normal(size=(width, 3)).astype(np.float32),
+    }  # fmt: skip
+    used = {name for entry in nodes for name in entry.input}
+    given = {name: array for name, array in constants.items() if name in used}
+    model = make_model(nodes, ["N", 6], given)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    loaded, expected = load(model), run(model, IDS)
+    for graph in (read(model).graph, loaded.graph):
+        assert relative_difference(forward(graph, IDS), expected) < 1e-6
+    assert "of 11 ids" in str(loaded)
+    balanced(loaded, IDS)
+
+
+def test_relevance_of_an_id_is_that_of_all_that_is_made_of_it():
+    """The same as in a model of both vectors side by side."""
+    behind = [node("Flatten", "e", "f"), node("MatMul", "f v", "y")]
+    other, weight = RNG.normal(size=(11, 3)).astype(np.float32), RNG.normal(size=(42, 3)).astype(np.float32)
+    both = [node("Gather", "t x", "a"), node("Gather", "o x", "b"), node("Concat", "a b", "e", axis=2), *behind]
+    model = make_model(both, ["N", 6], {"t": TABLE, "o": other, "v": weight})
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    vectors = load(make_model([node("Identity", "x", "e"), *behind], ["N", 6, 7], {"v": weight}))
+    expected = LRP(vectors, "epsilon").attribute(np.concatenate([TABLE[IDS], other[IDS]], axis=2))
+    found = LRP(load(model), "epsilon").attribute(IDS)
+    np.testing.assert_allclose(found.relevance, expected.relevance.sum(axis=-1), rtol=1e-5, atol=1e-6)

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from lrpfast import LRP
+from lrpfast import LRP, UnsupportedError, check
 from lrpfast.model import load
 from lrpfast.model.layers import (
     Activation,
@@ -25,6 +25,7 @@ from lrpfast.model.layers import (
 )
 from lrpfast.model.onnx_import import read
 from lrpfast.model.onnx_import.registry import IMPORTERS
+from oracles.books import balanced
 from oracles.forward import forward
 from oracles.onnx_models import light_model, make_model, node, relative_difference, run
 
@@ -316,6 +317,49 @@ def test_normalisations_are_gates_of_what_they_normalise(case):
     assert not layers(loaded, Sum)
 
 
+EXPONENTIALS = {
+    "softmax over channels": (13, [node("Softmax", "x", "s", axis=1)]),
+    "softmax over the last axis": (13, [node("Softmax", "x", "s")]),
+    "softmax of all from an axis on": (11, [node("Softmax", "x", "s", axis=2)]),
+    "softmax of a whole sample": (11, [node("Softmax", "x", "s")]),
+    "logarithm of a softmax": (13, [node("LogSoftmax", "x", "s", axis=2)]),
+    "logarithm of a softmax of all": (9, [node("LogSoftmax", "x", "s")]),
+    "logarithm of summed exponentials": (17, [node("ReduceLogSumExp", "x", "s", axes=[2, 3])]),
+    "the same along channels": (17, [node("ReduceLogSumExp", "x", "s", axes=[1], keepdims=0)]),
+}
+
+
+@pytest.mark.parametrize("case", EXPONENTIALS)
+@pytest.mark.parametrize("size", [1, 300])
+def test_exponentials_that_are_summed_do_not_overflow(case, size):
+    opset, nodes = EXPONENTIALS[case]
+    large = [node("Mul", "x c", "l"), *nodes, node("Neg", "s", "y")]
+    large[1].input[0] = "l"
+    model = make_model(large, ["N", 4, 3, 5], {"c": np.float32(size)}, opset=opset)
+    agrees(model, (2, 4, 3, 5), tolerance=1e-5)
+    x = weights(2, 4, 3, 5)
+    np.testing.assert_allclose(LRP(load(model), "epsilon").scores(x), run(model, x), rtol=1e-4, atol=1e-6)
+
+
+def test_a_softmax_between_layers_is_a_convention_that_keeps_relevance():
+    nodes = [
+        node("Conv", "x w b", "c"), node("Softmax", "c", "s", axis=1), node("Flatten", "s", "f"),
+        node("Gemm", "f v", "y"),
+    ]  # fmt: skip
+    given = {"w": weights(4, 3, 2, 2), "b": weights(4), "v": weights(48, 5)}
+    loaded = agrees(make_model(nodes, ["N", 3, 5, 4], given), (2, 3, 5, 4))
+    balanced(loaded, weights(2, 3, 5, 4))
+    assert "heuristic" in {layer.verdict for layer in check(loaded).layers}
+
+
+def test_a_softmax_weighs_what_it_is_multiplied_with():
+    nodes = [node("GlobalAveragePool", "x", "m"), node("Conv", "m w", "e"), node("Softmax", "e", "g", axis=1),
+             node("Mul", "g x", "y")]  # fmt: skip
+    loaded = agrees(make_model(nodes, ["N", 3, 5, 4], used_constants(nodes)), (2, 3, 5, 4))
+    (last,) = [entry for entry in loaded.graph.nodes if entry.output == loaded.graph.output]
+    assert last.inputs[0] == "x"
+
+
 POWERS = {
     "squares": {"kernel_shape": [2, 3], "strides": [2, 1]},
     "magnitudes": {"kernel_shape": [2, 2], "p": 1, "pads": [1, 1, 0, 0]},
@@ -593,6 +637,12 @@ def test_matmul_works_on_the_last_axis(shape):
     agrees(make_model([node("MatMul", "x w", "y")], ["N", *shape[1:]], {"w": weights(6, 4)}), shape)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 6), (2, 3, 5, 6)])
+@pytest.mark.parametrize("size", [(4, 5), (1, 4, 5)])
+def test_a_matrix_from_the_left_works_on_the_axis_before_the_last(shape, size):
+    agrees(make_model([node("MatMul", "w x", "y")], ["N", *shape[1:]], {"w": weights(*size)}), shape)
+
+
 EINSUMS = {
     "bchw,dc->bdhw": (7, 4),
     "dc,bchw->bdhw": (7, 4),
@@ -616,6 +666,20 @@ def test_arithmetic_with_constants(operator, shape):
     operator, _, side = operator.partition(" ")
     order = "c x" if side else "x c"
     agrees(make_model([node(operator, order, "y")], ["N", 3, 4, 5], {"c": positive(*shape)}), (2, 3, 4, 5))
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub left", "Mul", "Div", "Div left"])
+@pytest.mark.parametrize("shape", [(3, 4, 5), (1, 3, 4, 1), (4, 5), (2, 3, 1, 1)])
+def test_a_constant_larger_than_what_it_meets_repeats_it(operator, shape):
+    operator, _, side = operator.partition(" ")
+    nodes = [node("ReduceMax", "x", "m", axes=[2, 3]), node("Exp", "m", "e"),
+             node(operator, "c e" if side else "e c", "y")]  # fmt: skip
+    model = make_model(nodes, ["N", 3, 4, 5], {"c": positive(*shape)})
+    if len(shape) == 4 and shape[0] > 1:
+        with pytest.raises(UnsupportedError, match="sample to sample"):
+            load(model)
+    else:
+        agrees(model, (1, 3, 4, 5))
 
 
 def test_batch_normalization_of_maps_and_vectors():

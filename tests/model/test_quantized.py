@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from onnx import helper
+from onnxruntime.quantization import quantize_dynamic
 
+from lrpfast import LRP
 from lrpfast.errors import UnsupportedError
 from lrpfast.model import load
 from lrpfast.model.layers import Convolution, Dense
+from oracles.books import balanced
 from oracles.forward import forward
-from oracles.onnx_models import make_model, node, run
+from oracles.onnx_models import make_model, node, relative_difference, run
 
+RNG = np.random.default_rng(6)
 STEP = np.float32(0.02)
 SHAPE = (2, 4, 6, 5)
 
@@ -95,3 +101,69 @@ def test_activations_with_a_scale_for_each_channel_are_refused():
     with pytest.raises(UnsupportedError, match="each channel by a scale of its own"):
         load(make_model([node("QuantizeLinear", "x s", "q", axis=1), node("DequantizeLinear", "q s", "y", axis=1)],
                         ["N", 3, 4], {"s": np.ones(3, np.float32)}))  # fmt: skip
+
+
+def trained():
+    """A small classifier, in float32."""
+    rng = np.random.default_rng(7)
+    given = {
+        "w": rng.normal(0, 0.2, (8, 3, 3, 3)), "b": rng.normal(0, 0.2, 8), "w2": rng.normal(0, 0.2, (8, 8, 3, 3)),
+        "v": rng.normal(0, 0.5, (6, 8)), "u": rng.normal(0, 0.5, 6), "m": rng.normal(0, 0.5, (6, 4)),
+    }  # fmt: skip
+    nodes = [
+        node("Conv", "x w b", "c", "conv", pads=[1, 1, 1, 1]), node("Relu", "c", "r"),
+        node("MaxPool", "r", "p", kernel_shape=[2, 2], strides=[2, 2]), node("Conv", "p w2", "d", "conv2"),
+        node("Relu", "d", "e"), node("GlobalAveragePool", "e", "g"), node("Flatten", "g", "f"),
+        node("Gemm", "f v u", "h", "gemm", transB=1), node("Relu", "h", "i"), node("MatMul", "i m", "y", "matmul"),
+    ]  # fmt: skip
+    return make_model(nodes, ["N", 3, 8, 8], {name: array.astype(np.float32) for name, array in given.items()})
+
+
+@pytest.fixture(params=[False, True], ids=["a scale for all", "a scale for each channel"])
+def dynamic(request, tmp_path):
+    """What onnxruntime's tool writes that leaves the range of activations to be measured."""
+    onnx.save(trained(), tmp_path / "float.onnx")
+    quantize_dynamic(tmp_path / "float.onnx", tmp_path / "quantized.onnx", per_channel=request.param)
+    return tmp_path / "quantized.onnx"
+
+
+def test_dynamically_quantised_models_differ_by_the_rounding_of_activations(dynamic):
+    model, loaded, x = onnx.load(dynamic), load(dynamic), batch()
+    assert relative_difference(forward(loaded.graph, x), run(model, x)) < 1e-2  # activations have 8 bits
+    kinds = [entry.layer.kind for entry in loaded.graph.nodes if entry.layer.kind != "routing"]
+    assert kinds == ["conv", "activation", "max", "conv", "activation", "average", "dense", "activation", "dense"]
+    balanced(loaded, x)
+
+
+def test_dynamic_quantisation_explains_what_rounded_weights_say(dynamic):
+    found, plain = LRP(load(dynamic)), LRP(load(trained()))
+    x = batch()
+    assert relative_difference(found.attribute(x, 0).relevance, plain.attribute(x, 0).relevance) < 0.05
+
+
+def test_a_dynamically_quantised_model_that_a_runtime_optimised_is_the_same(dynamic, tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(dynamic, options, providers=["CPUExecutionProvider"])
+    optimised = onnx.load(tmp_path / "optimised.onnx")
+    assert "DynamicQuantizeMatMul" in {entry.op_type for entry in optimised.graph.node}
+    x = batch()
+    assert relative_difference(forward(load(optimised).graph, x), forward(load(dynamic).graph, x)) < 1e-6
+
+
+def test_a_product_of_whole_numbers_may_carry_its_scales():
+    given = {"a": np.float32(1.5), "q": RNG.integers(0, 255, (4, 7), np.uint8), "qs": np.full(7, 0.02, np.float32),
+             "qz": np.full(7, 120, np.uint8), "o": RNG.normal(size=7).astype(np.float32)}  # fmt: skip
+    nodes = [
+        node("DynamicQuantizeLinear", "x", "i s z"),
+        microsoft("MatMulIntegerToFloat", "i q s qs z qz o", "y"),
+    ]
+    model = make_model(nodes, ["N", 4], {name: given[name] for name in ("q", "qs", "qz", "o")})
+    x = RNG.normal(size=(3, 4)).astype(np.float32)
+    assert relative_difference(forward(load(model).graph, x), run(model, x)) < 2e-2
+
+
+def batch():
+    return np.random.default_rng(4).normal(size=(2, 3, 8, 8)).astype(np.float32)

@@ -107,3 +107,33 @@ def test_a_normalizer_leaves_zeros(norm):
 def test_what_is_no_linear_model_is_refused(wrong, error, message):
     with pytest.raises(error, match=message):
         load(make_model([wrong], ["N", 6]))
+
+
+def test_features_are_picked_by_number():
+    given = {"places": np.array([4, 0, 4])}
+    agrees(make_model([ml("ArrayFeatureExtractor", "x places", "f"), node("Neg", "f", "y")], ["N", 6], given))
+
+
+def test_an_imputer_changes_nothing_in_an_input_without_gaps():
+    filled = ml("Imputer", "x", "f", imputed_value_floats=[0.5] * 6, replaced_value_float=float("nan"))
+    loaded = agrees(make_model([filled, node("Relu", "f", "y")], ["N", 6]))
+    assert [entry.operator for entry in loaded.graph.nodes] == ["Relu"]
+
+
+def test_an_imputer_that_replaces_a_number_is_refused():
+    filled = ml("Imputer", "x", "f", imputed_value_floats=[0.5], replaced_value_float=-1.0)
+    with pytest.raises(UnsupportedError, match="-1 for a gap"):
+        load(make_model([filled, node("Relu", "f", "y")], ["N", 6]))
+
+
+def test_a_binarizer_is_a_step():
+    agrees(make_model([ml("Binarizer", "x", "y", threshold=0.25)], ["N", 6]))
+
+
+def test_probabilities_that_may_all_be_zero_are_normalised():
+    nodes = [
+        node("Sigmoid", "x", "p"), node("ReduceSum", "p axes", "s"), node("Cast", "s", "b", to=TensorProto.BOOL),
+        node("Not", "b", "n"), node("Cast", "n", "m", to=TensorProto.FLOAT), node("Add", "p m", "q"),
+        node("Mul", "m count", "c"), node("Add", "s c", "t"), node("Div", "q t", "y"),
+    ]  # fmt: skip
+    agrees(make_model(nodes, ["N", 6], {"axes": np.array([1]), "count": np.float32(6)}))

@@ -90,6 +90,7 @@ def load(
     output: str | None = None,
     *,
     fixed: Mapping[str, npt.ArrayLike] | None = None,
+    shape: Sequence[int | None] | None = None,
 ) -> Model:
     """Read a model from a path, from the bytes of a file, or from an `onnx.ModelProto`.
 
@@ -102,6 +103,9 @@ def load(
     fixed : mapping of str to array_like, optional
         Values for all inputs but the one that is explained, each with a batch axis of size 1; the model becomes one
         of a single input.
+    shape : sequence of int or None, optional
+        Shape of the input, batch first, for a file that leaves sizes free which its layers have to know:
+        ``(None, 3, 224, 224)``.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def load(
     from lrpfast.model.onnx_import import model_proto, read
 
     proto, name = model_proto(source)
-    reading = read(proto, output, fixed)
+    reading = read(proto, output, fixed, shape)
     return Model(
         graph=canonize(reading.graph),
         name=name,

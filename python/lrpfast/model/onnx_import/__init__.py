@@ -4,6 +4,19 @@ An importer turns one node into layers; those of one family share a file. To rea
 existing layer can express, write one function there.
 """
 
+from lrpfast.model.onnx_import import (  # noqa: F401 - importing the families fills the registry
+    activations,
+    arithmetic,
+    convolution,
+    linear,
+    logic,
+    normalization,
+    pooling,
+    quantization,
+    resizing,
+    shaping,
+    sklearn,
+)
 from lrpfast.model.onnx_import.reader import Reading, read
 from lrpfast.model.onnx_import.source import model_proto
 

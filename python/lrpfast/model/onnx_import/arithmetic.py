@@ -18,12 +18,15 @@ ONE, ZERO = np.ones((), np.float32), np.zeros((), np.float32)
 @importer("Add", "Sum")
 def add(op: Operation) -> list[Layer | Join]:
     """Branches, the smaller ones repeated, and any number of constants."""
+    if len(op.inputs) == 2 and len(op.activations) == 1:
+        _, larger, constant = _operands(op)
+        return [*larger, Affine(ONE, constant)]
     constants: list[Layer | Join] = [
         Affine(ONE, op.per_sample(op.required(index))) for index in range(len(op.inputs)) if op.is_constant(index)
     ]
     if len(op.activations) == 1:
         return constants
-    return [_joined(op, Sum()), *constants]
+    return [joined(op, Sum()), *constants]
 
 
 @importer("Mean")
@@ -31,7 +34,7 @@ def mean(op: Operation) -> list[Layer | Join]:
     """The mean of branches."""
     if len(op.activations) < len(op.inputs):
         raise UnsupportedError("it takes the mean of activations and a constant; add and scale them instead")
-    return [_joined(op, Sum()), Affine(ONE / np.float32(len(op.inputs)), ZERO)]
+    return [joined(op, Sum()), Affine(ONE / np.float32(len(op.inputs)), ZERO)]
 
 
 @importer("Sub")
@@ -39,32 +42,32 @@ def sub(op: Operation) -> list[Layer | Join]:
     """A difference, of which one side may be constant; the mean of a signal that is subtracted centres it."""
     if len(op.activations) > 1:
         signal, other = op.activations
-        return [_joined(op, Gate("plus") if other.mean_of == signal.name else Sum(), signs=(1, -1))]
-    sign, constant = _operands(op)
+        return [joined(op, Gate("plus") if other.mean_of == signal.name else Sum(), signs=(1, -1))]
+    sign, larger, constant = _operands(op)
     # With the constant on the left the activation enters with its sign turned.
-    return [Affine(-ONE, constant)] if sign < 0 else [Affine(ONE, -constant)]
+    return [*larger, Affine(-ONE, constant) if sign < 0 else Affine(ONE, -constant)]
 
 
 @importer("Mul")
 def mul(op: Operation) -> list[Layer | Join]:
     """Product with a constant on either side, or of a signal and a gate."""
     if len(op.activations) > 1:
-        return [_joined(op, Gate(), order=_signal_first(op))]
-    _, constant = _operands(op)
-    return [Affine(constant, ZERO)]
+        return [joined(op, Gate(), order=_signal_first(op))]
+    _, larger, constant = _operands(op)
+    return [*larger, Affine(constant, ZERO)]
 
 
 @importer("Div")
 def div(op: Operation) -> list[Layer | Join]:
     """Quotient with a constant divisor, or of a signal and an activation that normalises it."""
     if len(op.activations) > 1:
-        return [_joined(op, Gate(), last=(Activation("reciprocal"),))]
-    side, constant = _operands(op)
+        return [joined(op, Gate(), last=(Activation("reciprocal"),))]
+    side, larger, constant = _operands(op)
     if side < 0:
-        return [Activation("reciprocal"), Affine(constant, ZERO)]
+        return [Activation("reciprocal"), *larger, Affine(constant, ZERO)]
     if not constant.all():
         raise ModelError("its constant divisor holds zeros")
-    return [Affine((1.0 / constant.astype(np.float64)).astype(constant.dtype), ZERO)]
+    return [*larger, Affine((1.0 / constant.astype(np.float64)).astype(constant.dtype), ZERO)]
 
 
 @importer("Neg")
@@ -101,7 +104,7 @@ def extreme(op: Operation) -> list[Layer | Join]:
     return [Join(branches, Concat(1)), MaxPool(window), Reshape(shape), *turned]
 
 
-def _joined(
+def joined(
     op: Operation,
     layer: Layer,
     order: tuple[int, ...] = (),
@@ -115,11 +118,11 @@ def _joined(
         chain: list[Layer] = [*last] if position == len(order) - 1 else []
         if signs and signs[position] < 0:
             chain.append(Affine(-ONE, ZERO))
-        branches.append((index, (*chain, *_repeated_to_output(op, op.activations[index]))))
+        branches.append((index, (*chain, *repeated_to_output(op, op.activations[index]))))
     return Join(tuple(branches), layer)
 
 
-def _repeated_to_output(op: Operation, value: Value) -> list[Layer]:
+def repeated_to_output(op: Operation, value: Value) -> list[Layer]:
     """What gives a branch the shape of the node's output."""
     shape, target = value.shape, op.output.shape
     if shape == target or shape is None or all(value.shape == other.shape for other in op.activations):
@@ -146,10 +149,21 @@ def _signal_first(op: Operation) -> tuple[int, ...]:
     return (1, 0) if first.saturates and not second.saturates else (0, 1)
 
 
-def _operands(op: Operation) -> tuple[int, Array]:
-    """1 if the activation is on the left, else -1, and the constant at its side."""
-    left = not op.is_constant(0)
-    return (1 if left else -1), op.per_sample(op.required(1 if left else 0))
+def _operands(op: Operation) -> tuple[int, list[Layer | Join], Array]:
+    """1 if the activation is on the left, else -1, what repeats it if the constant is larger, and the constant."""
+    side = -1 if op.is_constant(0) else 1
+    constant = op.required(1 if side > 0 else 0)
+    target = None if op.stacks or op.output.shape is None else fixed(op.output.shape[1:])
+    own = fixed(op.sample_shape)
+    if target is None or own is None or target == own or len(target) != len(own):
+        return side, [], op.per_sample(constant)
+    if constant.ndim == len(target) + 1:
+        if len(constant) > 1:
+            raise UnsupportedError(
+                f"a constant of shape {constant.shape} differs from sample to sample; use one for all"
+            )
+        constant = constant[0]
+    return side, [*repeated(own, target)], constant
 
 
 @importer("BatchNormalization")

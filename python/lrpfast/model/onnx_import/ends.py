@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from lrpfast.model.onnx_import.shaping import FLOATS
 
 HEADS = {"LogSoftmax", "Sigmoid", "Softmax"}
 BEHIND_HEAD = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+RANKING = {"ArgMax", "TopK", "ZipMap"}  # choose among scores, or name them
 OF_PROBABILITIES = {"Normalizer"}  # is left out together with the head that makes them
 
 
@@ -23,7 +25,7 @@ def chosen_output(graph: onnx.GraphProto, output: str | None) -> str:
     names: list[str] = [value.name for value in graph.output]
     listing = ", ".join(f"'{name}'" for name in names)
     if output is None:
-        scores: list[str] = [value.name for value in graph.output if _may_be_scores(value)]
+        scores: list[str] = [value.name for value in graph.output if _may_be_scores(value)] or names
         if len(scores) != 1:
             raise ModelError(f"The model has {len(names)} outputs ({listing}); choose one with output=NAME.")
         return scores[0]
@@ -38,35 +40,24 @@ def _may_be_scores(value: onnx.ValueInfoProto) -> bool:
 
 
 def head(producers: dict[str, onnx.NodeProto], output: str) -> tuple[str | None, set[str]]:
-    """Operator of a final Softmax or Sigmoid, and the values that are taken as their inputs to leave it out."""
-    value, skipped, with_head = output, set[str](), set[str]()
+    """Operator of a final Softmax or Sigmoid, and the values that are taken as their inputs to leave it out.
+
+    What chooses among scores goes too, with all that is made of the choice.
+    """
+    value, skipped, with_head, behind = output, set[str](), set[str](), set[str]()
     while value in producers:
         node = producers[value]
+        behind.add(value)
         if node.op_type in HEADS:
             return node.op_type, {value, *skipped, *with_head}
-        if node.op_type == "ZipMap":  # names for classes
-            skipped.add(value)
+        if node.op_type in RANKING:
+            skipped |= behind
         elif node.op_type in OF_PROBABILITIES:
             with_head.add(value)
         elif node.op_type not in BEHIND_HEAD:
             break
         value = node.input[0]
     return None, skipped
-
-
-def lookup(source: str, needed: Iterable[onnx.NodeProto]) -> tuple[str, set[str]]:
-    """What a Gather makes of the model's input as ids, if nothing else reads their values; and the ids, cast."""
-    ids, readers = {source}, []
-    for node in needed:
-        if not ids.intersection(node.input):
-            continue
-        if node.op_type in {"Cast", "Identity"}:
-            ids.add(node.output[0])
-        elif node.op_type != "Shape":
-            readers.append(node)
-    if [node.op_type for node in readers] != ["Gather"] or readers[0].input[1] not in ids:
-        return "", set()
-    return readers[0].output[0], ids - {source}
 
 
 def held(graph: onnx.GraphProto, given: Mapping[str, npt.ArrayLike]) -> dict[str, Value]:
@@ -88,10 +79,27 @@ def held(graph: onnx.GraphProto, given: Mapping[str, npt.ArrayLike]) -> dict[str
     return held
 
 
+def sized(declared: Value, shape: Sequence[int | None]) -> Value:
+    """An input with sizes for the axes that the file leaves free; any batch will do."""
+    known = (shape[0], *(declared.shape or shape)[1:]) if shape else ()
+    if not _agree(shape, known):
+        raise ModelError(
+            f"The input '{declared.name}' is to have the shape {tuple(shape)}, but the file says {declared.shape}; "
+            f"give sizes for axes that it leaves free, batch first."
+        )
+    batch = declared.shape[0] if declared.shape else shape[0]
+    sizes = (given or size for given, size in zip(shape[1:], known[1:], strict=True))
+    return replace(declared, shape=(batch, *sizes))
+
+
+def _agree(one: Sequence[int | None], other: Sequence[int | None]) -> bool:
+    """Whether two shapes may be the same."""
+    return len(one) == len(other) > 0 and all(a == b or None in (a, b) for a, b in zip(one, other, strict=True))
+
+
 def _fits(shape: Sequence[int], declared: FreeShape) -> bool:
     """Whether a value for one sample has the declared shape."""
-    known = (1, *declared[1:]) if declared else declared
-    return len(shape) == len(known) and all(size in (None, have) for have, size in zip(shape, known, strict=True))
+    return _agree(shape, (1, *declared[1:]) if declared else declared)
 
 
 def chosen_input(

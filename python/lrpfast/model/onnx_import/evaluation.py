@@ -165,13 +165,17 @@ def _is_small_enough(node: onnx.NodeProto, outputs: Sequence[Value]) -> bool:
 
 def dequantized(values: Constant, scale: Constant, zero: Constant | None, axis: int) -> npt.NDArray[np.float32]:
     """``scale (values - zero)``, one scale for all or one for each place along an axis."""
-    shape = [1] * values.ndim
-    if scale.size > 1:
-        shape[axis] = scale.size
-    middle = 0 if zero is None else zero.astype(np.int64).reshape(shape if zero.size > 1 else ())
-    return (
-        (values.astype(np.int64) - middle) * scale.astype(np.float64).reshape(shape if scale.size > 1 else ())
-    ).astype(np.float32)
+
+    def placed(array: Constant) -> Constant:
+        if array.size == 1:
+            return array.reshape(())
+        shape = [1] * values.ndim
+        shape[axis] = -1
+        return array.reshape(shape)
+
+    middle = 0 if zero is None else placed(zero.astype(np.int64))
+    real = (values.astype(np.int64) - middle) * placed(scale.astype(np.float64))
+    return real.astype(np.float32)
 
 
 def _dequantized(node: onnx.NodeProto, arrays: Sequence[Constant | None]) -> Constant:

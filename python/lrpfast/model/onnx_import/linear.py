@@ -48,14 +48,23 @@ def _scaled(array: Array, factor: float) -> Array:
 
 @importer("MatMul")
 def matmul(op: Operation) -> list[Layer]:
-    """A product with a constant on the right: Dense for a vector, else a pointwise convolution over the other axes."""
+    """A product with a constant: Dense for a vector, else a pointwise convolution over the other axes."""
     if len(op.activations) > 1:
         raise UnsupportedError(
             "it multiplies two activations; lrpfast explains products with constant matrices only, not attention"
         )
     if op.is_constant(0):
-        raise UnsupportedError("its left operand is a constant; put the activation on the left")
+        return _from_the_left(op, op.required(0))
     return product(op, op.required(1))
+
+
+def _from_the_left(op: Operation, matrix: Array) -> list[Layer]:
+    """A matrix times a sample: the same as the sample times the matrix, both transposed."""
+    rank = len(op.sample_shape)
+    if rank < 2 or op.is_stacked:
+        raise UnsupportedError("its left operand is a constant, which mixes samples; put the activation on the left")
+    turned = Transpose((*range(rank - 2), rank - 1, rank - 2))
+    return [turned, *product(op, matrix.swapaxes(-1, -2) if matrix.ndim > 1 else matrix), turned]
 
 
 def product(op: Operation, matrix: Array) -> list[Layer]:

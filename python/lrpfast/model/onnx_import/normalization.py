@@ -14,8 +14,10 @@ from lrpfast.model.layers import (
     Gate,
     Gather,
     Layer,
+    MaxPool,
     Reshape,
     Shape,
+    Transpose,
     Window,
     whole_map,
 )
@@ -62,6 +64,34 @@ def _normalized(shape: Shape, rows: int, epsilon: float) -> list[Layer | Join]:
         Join(((0, ()), (0, (Activation("square"), average, *inverse_root, repeat))), Gate()),
         Reshape(shape),
     ]
+
+
+@importer("Softmax", "LogSoftmax")
+def softmax(op: Operation) -> list[Layer | Join]:
+    """Between layers: a signal, centred at its largest element, and a gate that makes exponentials sum to 1."""
+    shape = _fixed_shape(op)
+    axis = op.axis(op.attribute("axis", 1 if op.opset < 13 else -1), len(shape) + 1) - 1
+    if axis < 0:
+        raise UnsupportedError("it takes the batch axis in; name an axis of the sample")
+    # Before operator set 13 it spans all axes from that one on.
+    rest = tuple(range(axis + 1, len(shape)))
+    order = (*range(axis), *(rest if op.opset >= 13 else ()), axis, *(() if op.opset >= 13 else rest))
+    length = shape[axis] if op.opset >= 13 else math.prod(shape[axis:])
+    moved, back = tuple(shape[place] for place in order), tuple(order.index(place) for place in range(len(shape)))
+    repeat, negative = Gather(1, (0,) * length), Affine(-ONE, 0 * ONE)
+    total = (AveragePool(whole_map(1)), Affine(np.asarray(length, np.float32), 0 * ONE))
+    layers: list[Layer | Join] = [
+        Transpose(order),
+        Reshape((math.prod(shape) // length, length)),
+        Join(((0, ()), (0, (MaxPool(whole_map(1)), negative, repeat))), Gate("plus")),
+    ]
+    if op.node.op_type == "Softmax":
+        divided = Join(((0, ()), (0, (*total, Activation("reciprocal"), repeat))), Gate())
+        layers += [Activation("exp"), divided]
+    else:
+        logarithm = (Activation("exp"), *total, Activation("log"), negative, repeat)
+        layers.append(Join(((0, ()), (0, logarithm)), Gate("plus")))
+    return [*layers, Reshape(moved), Transpose(back)]
 
 
 @importer("LRN")

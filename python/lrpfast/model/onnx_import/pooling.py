@@ -8,18 +8,20 @@ from lrpfast.errors import ModelError, UnsupportedError
 from lrpfast.model.layers import (
     Activation,
     AveragePool,
+    Gate,
     Layer,
     MaxPool,
     Reshape,
     Shape,
+    Sum,
     Transpose,
     Window,
     fitted,
     whole_map,
 )
 from lrpfast.model.onnx_import.activations import scale
-from lrpfast.model.onnx_import.registry import Operation, fixed, importer
-from lrpfast.model.onnx_import.shaping import reshape_to
+from lrpfast.model.onnx_import.registry import Join, Operation, fixed, importer
+from lrpfast.model.onnx_import.shaping import repeated, reshape_to
 from lrpfast.model.onnx_import.window import read_window
 
 
@@ -76,30 +78,49 @@ NORMS: dict[int, tuple[Activation, tuple[Activation, ...]]] = {
 }
 
 
-@importer("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2")
-def reduce(op: Operation) -> list[Layer]:
+@importer(
+    "ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceLogSum",
+    "ReduceLogSumExp",
+)  # fmt: skip
+def reduce(op: Operation) -> list[Layer | Join]:
     """One number for several elements, along some axes."""
     reduced = _reduced_axes(op)
     if reduced is None:
         return []
+    layers: list[Layer | Join]
     match op.node.op_type:
         case "ReduceMean":
-            layers = _pooled(op, reduced, AveragePool)
+            layers = [*_pooled(op, reduced, AveragePool)]
         case "ReduceMax":
-            layers = _pooled(op, reduced, MaxPool)
+            layers = [*_pooled(op, reduced, MaxPool)]
         case "ReduceMin":
             layers = [scale(-1), *_pooled(op, reduced, MaxPool), scale(-1)]
         case "ReduceSum":
-            layers = _summed(op, reduced)
+            layers = [*_summed(op, reduced)]
         case "ReduceSumSquare":
             layers = [Activation("square"), *_summed(op, reduced)]
         case "ReduceL1":
             layers = [Activation("abs"), *_summed(op, reduced)]
+        case "ReduceLogSum":
+            layers = [*_summed(op, reduced), Activation("log")]
+        case "ReduceLogSumExp":
+            layers = [_log_sum_exp(op, reduced)]
         case _:
             layers = [Activation("square"), *_summed(op, reduced), Activation("sqrt")]
     if not op.attribute("keepdims", 1):
         layers.append(Reshape(reshape_to(op)))
     return layers
+
+
+def _log_sum_exp(op: Operation, reduced: set[int]) -> Join:
+    """The largest element, and by how much the others raise it: nothing of that overflows."""
+    shape = fixed(op.sample_shape)
+    if shape is None:
+        raise UnsupportedError(f"it adds exponentials in a sample of free size {op.sample_shape}; fix the input size")
+    largest = tuple(_pooled(op, reduced, MaxPool))
+    back = repeated(tuple(1 if axis in reduced else size for axis, size in enumerate(shape)), shape)
+    centred = Join(((0, ()), (0, (*largest, scale(-1), *back))), Gate("plus"))
+    return Join(((centred, (Activation("exp"), *_summed(op, reduced), Activation("log"))), (0, largest)), Sum())
 
 
 def _reduced_axes(op: Operation) -> set[int] | None:

@@ -5,15 +5,59 @@ Values of the graph are the dequantised ones; that a quantised model also rounds
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
+import onnx
 
 from lrpfast.errors import ModelError, UnsupportedError
-from lrpfast.model.layers import Activation, Array, AveragePool, Concat, Dense, Gate, Layer, Sum, whole_map
+from lrpfast.model.layers import Activation, Affine, Array, AveragePool, Concat, Dense, Gate, Layer, Sum, whole_map
 from lrpfast.model.onnx_import.activations import bounded
 from lrpfast.model.onnx_import.convolution import convolution
 from lrpfast.model.onnx_import.evaluation import dequantized
 from lrpfast.model.onnx_import.linear import product
 from lrpfast.model.onnx_import.registry import Operation, importer
+
+ONE = np.ones((), np.float32)
+
+
+def without_measuring(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes, with constants for the scale and the zero that some measure on an activation before they quantise it.
+
+    What they hand on stands for real numbers already, so its scale is 1 and its zero 0.
+    """
+    for node in nodes:
+        if node.op_type != "DynamicQuantizeLinear":
+            yield node
+            continue
+        values, *measured = node.output
+        unread = [f"{name}#measured" for name in measured]
+        yield onnx.helper.make_node(node.op_type, node.input, [values, *unread], node.name)
+        for name, constant in zip(measured, (np.float32(1), np.uint8(0)), strict=False):
+            tensor = onnx.numpy_helper.from_array(np.asarray(constant))
+            yield onnx.helper.make_node("Constant", [], [name], value=tensor)
+
+
+@importer("ConvInteger")
+def conv_integer(op: Operation) -> list[Layer]:
+    """A convolution with weights whose scale comes later."""
+    return [convolution(op, _centred(op, 1, 3, axis=0), None)]
+
+
+@importer("MatMulInteger")
+def matmul_integer(op: Operation) -> list[Layer]:
+    """A product with a matrix whose scale comes later."""
+    return product(op, _centred(op, 1, 3, axis=-1))
+
+
+@importer("com.microsoft.MatMulIntegerToFloat", "com.microsoft.DynamicQuantizeMatMul")
+def matmul_to_float(op: Operation) -> list[Layer]:
+    """A product with a dequantised matrix, and a bias."""
+    dynamic = op.node.op_type == "DynamicQuantizeMatMul"
+    scale, zero, shift = (op.required(2), 3, 4) if dynamic else (op.required(2) * op.required(3), 5, 6)
+    bias = op.weights(shift)
+    layers = product(op, _centred(op, 1, zero, axis=-1, scale=scale))
+    return layers if bias is None else [*layers, Affine(ONE, bias)]
 
 
 @importer("QuantizeLinear")
@@ -22,9 +66,9 @@ def quantize(op: Operation) -> list[Layer]:
     return [_range(op, scale=1)]
 
 
-@importer("DequantizeLinear")
+@importer("DequantizeLinear", "DynamicQuantizeLinear")
 def dequantize(op: Operation) -> list[Layer]:
-    """Nothing: values are dequantised already."""
+    """Nothing: values are dequantised already, and a measured range holds all of them."""
     return []
 
 
@@ -84,6 +128,14 @@ def global_average_pool(op: Operation) -> list[Layer]:
     if op.attribute("channels_last", 0):
         raise UnsupportedError("it has its channels last; export it with channels first")
     return [AveragePool(whole_map(len(op.sample_shape) - 1)), _range(op, scale=3)]
+
+
+def _centred(op: Operation, index: int, zero: int, axis: int, scale: Array = ONE) -> Array:
+    """Weights with their zero subtracted, times a scale."""
+    weight, middle = op.input(index), op.input(zero)
+    if weight is None or weight.constant is None or not op.activations or op.is_constant(0):
+        raise UnsupportedError("its weights are computed from the model's input; make them constant")
+    return dequantized(weight.constant, scale, None if middle is None else middle.constant, axis)
 
 
 def _constant(op: Operation, index: int) -> Array:

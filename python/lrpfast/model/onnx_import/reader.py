@@ -12,22 +12,13 @@ import onnx
 
 from lrpfast.errors import ModelError, Refusal, UnsupportedError
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Activation, Array, Layer
-from lrpfast.model.onnx_import import (
-    activations,
-    arithmetic,
-    convolution,
-    linear,
-    normalization,
-    pooling,
-    quantization,
-    resizing,
-    shaping,
-    sklearn,
-)
-from lrpfast.model.onnx_import.ends import chosen_input, chosen_output, head, held, lookup
+from lrpfast.model.layers import Activation, Layer, Shape
+from lrpfast.model.onnx_import.activations import PLAIN
+from lrpfast.model.onnx_import.embedding import all_ids, begun, made_by_id, table_length
+from lrpfast.model.onnx_import.ends import chosen_input, chosen_output, head, held, sized
 from lrpfast.model.onnx_import.evaluation import (
     CONTROL_FLOW,
+    Constant,
     constant,
     domain_of,
     evaluate,
@@ -36,6 +27,7 @@ from lrpfast.model.onnx_import.evaluation import (
     shape_of,
     weight_array,
 )
+from lrpfast.model.onnx_import.quantization import without_measuring
 from lrpfast.model.onnx_import.registry import (
     IMPORTERS,
     FreeShape,
@@ -48,23 +40,10 @@ from lrpfast.model.onnx_import.registry import (
 )
 from lrpfast.model.onnx_import.sklearn import without_transforms
 
-FAMILIES = (
-    activations,
-    arithmetic,
-    convolution,
-    linear,
-    normalization,
-    pooling,
-    quantization,
-    resizing,
-    shaping,
-    sklearn,
-)  # importing them fills IMPORTERS
-
 SATURATING = {"sigmoid", "hard_sigmoid", "tanh", "erf", "softsign"}
 AVERAGING = {"GlobalAveragePool", "ReduceMean"}
 BY_ROWS = {  # what may read values without a batch axis
-    *activations.PLAIN, "Add", "Cast", "Clip", "Div", "Dropout", "Elu", "Gather", "Gelu", "Gemm", "HardSigmoid",
+    *PLAIN, "Add", "Cast", "Clip", "Div", "Dropout", "Elu", "Gather", "Gelu", "Gemm", "HardSigmoid",
     "Identity", "LeakyRelu", "MatMul", "Mul", "Neg", "Reshape", "Squeeze", "Sub", "Unsqueeze",
 }  # fmt: skip
 SEVERAL_OUTPUTS = {"LinearClassifier", "Split"}
@@ -83,10 +62,13 @@ class Reading:
 
 
 def read(
-    model: onnx.ModelProto, output: str | None = None, fixed_inputs: Mapping[str, npt.ArrayLike] | None = None
+    model: onnx.ModelProto,
+    output: str | None = None,
+    fixed_inputs: Mapping[str, npt.ArrayLike] | None = None,
+    shape: Sequence[int | None] | None = None,
 ) -> Reading:
     """The part of a model that computes one output, a final Softmax or Sigmoid left out."""
-    graph, nodes = model.graph, list(without_transforms(model.graph.node))
+    graph, nodes = model.graph, list(without_measuring(without_transforms(model.graph.node)))
     chosen = chosen_output(graph, output)
     producers = {name: node for node in nodes for name in node.output}
     dropped, skipped = head(producers, chosen)
@@ -94,20 +76,22 @@ def read(
     constants = held(graph, fixed_inputs or {})
     source = chosen_input(graph, needed, chosen, constants)
     declared = from_type(source.name, source.type)
+    if shape is not None:
+        declared = sized(declared, shape)
     if not declared.shape:
         raise ModelError(
-            f"The input '{source.name}' is declared without a shape or without a batch axis; add one, batch "
-            f"first, for example with onnx.tools.update_model_dims."
+            f"The input '{source.name}' is declared without a shape or without a batch axis; give one, batch first: "
+            f"load(..., shape=(None, 3, 224, 224))."
         )
-    looked_up, ids = lookup(source.name, needed)
-    walk = _Walk(model, declared, needed, skipped | ids, looked_up, values=constants)
+    walk = _Walk(model, declared, needed, skipped, values=constants)
     result = walk.result(chosen)
+    entry, table, first = begun(walk.looked_up) if walk.looked_up else (source.name, None, [])
     reading = Graph(
-        input=walk.entry,
+        input=entry,
         input_shape=declared.shape[1:],
-        nodes=_reaching(result.name, walk.nodes),
+        nodes=_reaching(result.name, [*first, *walk.nodes]),
         output=result.name,
-        input_table=walk.table,
+        input_table=table,
     )
     return Reading(
         graph=reading,
@@ -124,9 +108,24 @@ def _leading_to(value: str, nodes: Iterable[onnx.NodeProto]) -> list[onnx.NodePr
     wanted, found = {value}, []
     for node in reversed(list(nodes)):
         if wanted.intersection(node.output):
-            wanted.update(node.input)
+            wanted.update(_read_by(node))
             found.append(node)
     return found[::-1]
+
+
+def _read_by(node: onnx.NodeProto) -> set[str]:
+    """What a node reads, and what its branches do."""
+    inner = (_read_by(one) for attribute in node.attribute for one in attribute.g.node)
+    return set(node.input).union(*inner)
+
+
+def _following(value: str, nodes: Iterable[onnx.NodeProto]) -> set[str]:
+    """A value and all that are made of it."""
+    found = {value}
+    for node in nodes:
+        if found.intersection(_read_by(node)):
+            found.update(node.output)
+    return found
 
 
 def _reaching(value: str, nodes: Iterable[Node]) -> tuple[Node, ...]:
@@ -147,8 +146,7 @@ class _Walk:
     source: Value
     needed: list[onnx.NodeProto]
     skipped: set[str]  # values that are taken as the inputs of the nodes that make them
-    lookup: str  # the value that looks up the model's input in a table, empty if there is none
-    table: Array | None = None
+    looked_up: dict[str, Constant] = field(default_factory=dict)  # what is read of each id, for every id
     values: dict[str, Value] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -157,34 +155,42 @@ class _Walk:
     def __post_init__(self) -> None:
         self.opsets = {domain_of(entry): entry.version for entry in self.model.opset_import}
         self.weights = {tensor.name: tensor for tensor in self.model.graph.initializer}
-        self.used = {name for node in self.needed for name in node.input}
+        self.used = {name for node in self.needed for name in _read_by(node)}
         shape = self.source.shape or ()
         # A free batch is taken as 1 here: layers work sample by sample, so nothing may depend on it.
         self.batch = shape[0] or 1
         self.values[self.source.name] = replace(self.source, shape=(self.batch, *shape[1:]), is_activation=True)
 
-    @property
-    def entry(self) -> str:
-        """The value that the graph begins with."""
-        return self.lookup or self.source.name
-
     def result(self, name: str) -> Value:
         """Visit all nodes; what is known of the output, or everything that stands in the way of it."""
         self.used.add(name)
+        of_input = _following(self.source.name, self.needed)
         for node in self.needed:
+            if not of_input.intersection(node.output):
+                self._visit(node)
+        followers = [node for node in self.needed if of_input.intersection(node.output)]
+        source = self.values[self.source.name]
+        if length := table_length(source, followers, {name: self._value(name) for name in self.used}):
+            self.values[self.source.name] = all_ids(source, length)
+        for node in followers:
             self._visit(node)
         if self.refusals:
             count = "a node" if len(self.refusals) == 1 else f"{len(self.refusals)} nodes"
             listing = "".join(f"\n  - {refusal}" for refusal in self.refusals)
             raise UnsupportedError(
                 f"The model holds {count} that lrpfast cannot explain:{listing}\nReplace what is named "
-                f"here before the export. Operators that can be read: {', '.join(sorted(IMPORTERS))}.",
+                f"here before the export. {self._hint()}Operators that can be read: {', '.join(sorted(IMPORTERS))}.",
                 self.refusals,
             )
         value = self._value(name)
-        if not value.is_activation or value.name == self.entry:
+        if not value.is_activation or value.name in (self.source.name, *self.looked_up):
             raise ModelError(f"No layer lies between the model's input and '{name}', so there is nothing to explain.")
         return value
+
+    def _hint(self) -> str:
+        """What may help where sizes are unknown."""
+        shape = self.source.shape or ()
+        return f"Sizes left free in {shape} can be fixed: load(..., shape=...). " if None in shape[1:] else ""
 
     def _value(self, name: str) -> Value:
         if name not in self.values and name in self.weights:
@@ -196,16 +202,19 @@ class _Walk:
         present = [value for value in inputs if value is not None]
         outputs = [Value(name) for name in node.output]
         try:
-            if node.op_type in CONTROL_FLOW:
+            if node.op_type == "If" and present[0].constant is not None:
+                outputs = self._branch(node, "then_branch" if present[0].constant.all() else "else_branch")
+            elif node.op_type in CONTROL_FLOW:
                 raise UnsupportedError("its course depends on the data; export a model without control flow")
-            if self.skipped.intersection(node.output):
-                outputs = [present[0]]
-            elif self.lookup in node.output:
-                outputs = [self._looked_up(Operation(node, inputs, Value(self.lookup), self.batch, opset=1))]
+            elif self.skipped.intersection(node.output):
+                outputs = [present[0]] * len(outputs)
+            elif known := made_by_id(node, inputs, self.opsets):
+                outputs = known
             elif node.op_type == "Shape" and present[0].constant is None:
                 sizes = shape_of(node, present[0])
                 outputs = outputs if sizes is None else [constant(node.output[0], sizes)]
             elif any(value.is_activation for value in present):
+                inputs = tuple(self._looked_up(value) for value in inputs)
                 outputs = infer(node, inputs, self.opsets)
                 for position in self._explained_outputs(node):
                     opset = self.opsets.get(domain_of(node), 1)
@@ -224,16 +233,21 @@ class _Walk:
             ) from error
         self.values.update(zip(node.output, outputs, strict=True))
 
-    def _looked_up(self, op: Operation) -> Value:
-        """The vectors that ids stand for, with which the graph begins."""
-        table = op.inputs[0]
-        assert table is not None
-        if table.constant is None or table.constant.ndim != 2 or op.attribute("axis", 0) != 0 or op.rank != 2:
-            raise UnsupportedError(
-                "it looks up the model's input; lrpfast takes ids (N, L) that name rows of a constant table (V, D)"
-            )
-        self.table = op.required(0)
-        return Value(self.lookup, table.dtype, (self.batch, *op.sample_shape, self.table.shape[1]), is_activation=True)
+    def _branch(self, node: onnx.NodeProto, name: str) -> list[Value]:
+        """The outputs of a branch that is known to be taken, as after a question about a known size."""
+        branch = next(attribute.g for attribute in node.attribute if attribute.name == name)
+        self.weights.update({tensor.name: tensor for tensor in branch.initializer})
+        self.used.update(value.name for value in branch.output)
+        for inner in branch.node:
+            self._visit(inner)
+        return [self._value(value.name) for value in branch.output]
+
+    def _looked_up(self, value: Value | None) -> Value | None:
+        """What is made of each id as a value that the graph reads."""
+        if value is None or value.by_id is None:
+            return value
+        self.looked_up[value.name] = value.by_id
+        return replace(value, by_id=None, is_activation=True)
 
     def _convert(self, op: Operation) -> Value:
         """Append the layers of one node; its output as a value of the graph."""
@@ -268,20 +282,13 @@ class _Walk:
         if len(values) < len(shapes):
             return op.output.shape
         for join in chain:
-            ends = []
-            for index, layers in join.branches:
-                shape = values[index]
-                for layer in layers:
-                    shape = layer.output_shape(shape)
-                ends.append(shape)
-            values = [join.layer.output_shape(*ends)]
+            values = [_joined_shape(join, values)]
         return values[0] if op.stacks else (self.batch, *values[0])
 
     def _require_readable(self, op: Operation) -> None:
         """Raise UnsupportedError for a node that no importer should see."""
         if full_name(op.node) not in IMPORTERS:
-            inside = ", and does not explain attention" if op.node.op_type == "Softmax" else ""
-            raise UnsupportedError(f"lrpfast has no layer for this operator{inside}")
+            raise UnsupportedError("lrpfast has no layer for this operator")
         stacked = [value for value in op.activations if value.is_stacked]
         if stacked and (op.node.op_type not in BY_ROWS or len({value.shape for value in op.activations}) > 1):
             raise UnsupportedError(
@@ -310,16 +317,25 @@ class _Walk:
         working = next((index for index, kind in enumerate(kinds) if kind != "routing"), len(chain) - 1)
         values = [value.name for value in op.activations]
         for index, join in enumerate(chain):
-            ends = []
-            for number, (place, layers) in enumerate(join.branches):
-                end = values[place]
-                for step, layer in enumerate(layers):
-                    suffix = f"#{index}.{number}.{step}"
-                    end = self._add(op, layer, (end,), name + suffix, output + suffix)
-                ends.append(end)
+            ends = self._branches(op, join, values, f"#{index}")
             value = output if index == len(chain) - 1 else f"{output}#{index}"
-            values = [self._add(op, join.layer, tuple(ends), name if index == working else f"{name}#{index}", value)]
+            values = [self._add(op, join.layer, ends, name if index == working else f"{name}#{index}", value)]
         return output
+
+    def _branches(self, op: Operation, join: Join, values: Sequence[str], place: str) -> tuple[str, ...]:
+        """Add the layers in front of a join; the names of what it reads."""
+        ends, (name, output) = [], (op.node.name or op.output.name, op.output.name)
+        for number, (source, layers) in enumerate(join.branches):
+            suffix = f"{place}.{number}"
+            if isinstance(source, Join):
+                inner = self._branches(op, source, values, suffix)
+                end = self._add(op, source.layer, inner, name + suffix, output + suffix)
+            else:
+                end = values[source]
+            for step, layer in enumerate(layers):
+                end = self._add(op, layer, (end,), f"{name}{suffix}.{step}", f"{output}{suffix}.{step}")
+            ends.append(end)
+        return tuple(ends)
 
     def _add(self, op: Operation, layer: Layer, inputs: tuple[str, ...], name: str, output: str) -> str:
         self.nodes.append(Node(self._unique(name), op.node.op_type, layer, inputs, output))
@@ -341,8 +357,21 @@ def _chain(op: Operation, made: Sequence[Layer | Join]) -> list[Join]:
     ]
 
 
+def _joined_shape(join: Join, values: Sequence[Shape]) -> Shape:
+    """Shape of what a join makes of values of these shapes."""
+    ends = []
+    for source, layers in join.branches:
+        shape = _joined_shape(source, values) if isinstance(source, Join) else values[source]
+        for layer in layers:
+            shape = layer.output_shape(shape)
+        ends.append(shape)
+    return join.layer.output_shape(*ends)
+
+
 def _saturates(op: Operation, chain: list[Join]) -> bool:
     """Whether a function that saturates made the value, up to scale and shift."""
+    if op.node.op_type == "Softmax":
+        return True
     deciding = [join.layer for join in chain if join.layer.kind not in ("affine", "routing")]
     if not deciding:
         return all(value.saturates for value in op.activations)

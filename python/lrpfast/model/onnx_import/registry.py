@@ -33,6 +33,7 @@ class Value:
     is_activation: bool = False
     saturates: bool = False  # made by a function with a floor and a ceiling, such as a sigmoid: how gates are made
     mean_of: str = ""  # the value that it is a mean of
+    by_id: npt.NDArray[Any] | None = None  # (1, V, ...), elements for every id, of a value that each id decides alone
     is_stacked: bool = False  # without a batch axis of its own: the rows of all samples lie behind one another
 
     @property
@@ -179,11 +180,11 @@ class Operation:
 class Join:
     """A layer that reads several values, or one several times, each through layers of its own.
 
-    `branches` holds the number of a value, and its layers. Where a node's layers begin, values are the node's
-    activations; further on there is one, number 0, made by what comes before.
+    `branches` holds the number of a value, or a join that makes it of the same values, and its layers. Where a node's
+    layers begin, values are the node's activations; further on there is one, number 0, made by what comes before.
     """
 
-    branches: tuple[tuple[int, tuple[Layer, ...]], ...]
+    branches: tuple[tuple[int | Join, tuple[Layer, ...]], ...]
     layer: Layer
 
 

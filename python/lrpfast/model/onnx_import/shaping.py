@@ -19,7 +19,7 @@ FLOATS = {
 }
 
 
-EVERYTHING = 2**31 - 1  # the end of a slice that files write for "all"
+EVERYTHING = 10**9  # ends of slices from here on mean "all" to those who write files
 
 
 def reshape_to(op: Operation) -> Shape:
@@ -210,7 +210,8 @@ def gather(op: Operation) -> list[Layer]:
     """Elements at constant places along an axis of the sample."""
     if op.is_constant(0):
         raise UnsupportedError(
-            "it looks up rows of a constant by its input; feed what it looks up to the model instead"
+            "it looks up rows of a constant by what is computed; lrpfast takes ids (N, L), right from the input, that "
+            "name rows of a table (V, D)"
         )
     axis = op.axis(op.attribute("axis", 0), op.rank) - (not op.is_stacked)
     indices = op.input(1)
@@ -281,12 +282,4 @@ def alias(op: Operation) -> list[Layer]:
     """Nothing, in a model for inference."""
     if op.node.op_type == "Dropout" and op.setting("training_mode", 2):
         raise UnsupportedError("it drops elements at random; export the model for inference")
-    return []
-
-
-@importer("Cast")
-def cast(op: Operation) -> list[Layer]:
-    """Nothing: relevance is computed in one float type throughout."""
-    if op.attribute("to") not in FLOATS:
-        raise UnsupportedError("it rounds activations to a type that is not floating-point; cast to float instead")
     return []

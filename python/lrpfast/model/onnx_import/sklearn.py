@@ -22,6 +22,7 @@ from lrpfast.model.layers import (
     whole_map,
 )
 from lrpfast.model.onnx_import.activations import bounded
+from lrpfast.model.onnx_import.logic import step
 from lrpfast.model.onnx_import.registry import Join, Operation, importer
 
 DOMAIN = "ai.onnx.ml"
@@ -104,3 +105,27 @@ def normalizer(op: Operation) -> list[Layer | Join]:
     measure = measures[op.attribute("norm", "MAX")]
     gate = (*measure, Activation("reciprocal"), Gather(1, (0,) * size), Reshape((size,)))
     return [Join(((0, ()), (0, gate)), Gate())]
+
+
+@importer(f"{DOMAIN}.ArrayFeatureExtractor")
+def array_feature_extractor(op: Operation) -> list[Layer]:
+    """Some features, by their numbers."""
+    places, size = op.input(1), op.sample_shape[-1] if op.sample_shape else None
+    if op.is_constant(0) or places is None or places.constant is None or size is None:
+        raise UnsupportedError("it looks up what is computed; pick features of a sample by constant numbers")
+    return [Gather(len(op.sample_shape) - 1, tuple(int(place) % size for place in places.constant.ravel()))]
+
+
+@importer(f"{DOMAIN}.Imputer")
+def imputer(op: Operation) -> list[Layer]:
+    """Nothing: an input that is explained has no gaps."""
+    gap = op.attribute("replaced_value_float", 0.0)
+    if not np.isnan(gap):
+        raise UnsupportedError(f"it takes {gap:g} for a gap; lrpfast takes NaN, and explains inputs without gaps")
+    return []
+
+
+@importer(f"{DOMAIN}.Binarizer")
+def binarizer(op: Operation) -> list[Layer]:
+    """1 above a threshold."""
+    return [step(op.attribute("threshold", 0.0))]
