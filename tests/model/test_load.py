@@ -177,6 +177,12 @@ def test_a_broken_file_is_named_and_explained(case, tmp_path):
         load(content)
 
 
+def test_names_that_are_no_text_are_damage():
+    content = make_model([node("Relu", "x", "y", "rectifier")], ["N", 3]).SerializeToString()
+    with pytest.raises(ModelError, match=r"damaged|no ONNX model"):
+        load(content.replace(b"rectifier", b"rect\xc9fier"))
+
+
 def test_a_path_that_leads_to_no_file_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"no file .*missing\.onnx"):
         load(tmp_path / "missing.onnx")
@@ -430,6 +436,7 @@ INCONSISTENT = {
     "pads": ([node("Conv", "x w", "y", "c", pads=[0, -1, 0, 0])], np.ones((2, 3, 1, 1), np.float32), "negative"),
     "NaN": ([node("Mul", "x w", "y", "c")], np.float32("nan"), "'w' hold NaN"),
     "zero divisor": ([node("Div", "x w", "y", "c")], np.zeros(4, np.float32), "zeros"),
+    "elements": ([node("Reshape", "x w", "y", "c")], np.array([1, 7]), "does not fit"),
     "matrix": ([node("MatMul", "x w", "y", "c")], np.ones((5, 2), np.float32), "does not fit"),
 }  # fmt: skip
 

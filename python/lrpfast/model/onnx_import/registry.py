@@ -65,7 +65,7 @@ class Operation:
             if attribute.name == name:
                 value = onnx.helper.get_attribute_value(attribute)
                 if isinstance(value, bytes):
-                    return value.decode()
+                    return value.decode(errors="replace")
                 return value if isinstance(value, (int, float)) else tuple(value)
         return default
 

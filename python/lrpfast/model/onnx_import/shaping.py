@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -42,7 +43,10 @@ def reshape_to(op: Operation) -> Shape:
 @importer("Reshape")
 def reshape(op: Operation) -> list[Layer]:
     """Any target: what it does to a batch of one says what it does to each sample."""
-    return [Reshape(reshape_to(op))]
+    shape, sample = reshape_to(op), fixed(op.sample_shape)
+    if sample is not None and -1 not in shape and math.prod(shape) != math.prod(sample):
+        raise ModelError(f"a sample of shape {sample} does not fit into {shape}")
+    return [Reshape(shape)]
 
 
 @importer("Flatten")

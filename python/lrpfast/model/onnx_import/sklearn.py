@@ -37,7 +37,7 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 def without_transforms(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     """The nodes, with the functions at the end of linear models as nodes of their own, as other models have them."""
     for node in nodes:
-        names = {attribute.name: attribute.s.decode() for attribute in node.attribute}
+        names = {attribute.name: attribute.s.decode(errors="replace") for attribute in node.attribute}
         function = TRANSFORMS.get(names.get("post_transform", ""))
         if node.domain != DOMAIN or function is None:
             yield node

@@ -83,6 +83,11 @@ def _checked(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
             f"{_sentence(origin)} uses ONNX operator set {version}, and lrpfast reads {OLDEST_OPSET} and "
             f"later; convert it with onnx.version_converter."
         )
+    names = (name for node in model.graph.node for name in (node.name, node.op_type, *node.input, *node.output))
+    if not all(isinstance(name, str) for name in names):
+        raise ModelError(
+            f"{_sentence(origin)} is damaged: it holds names that are no text. Export or download it again."
+        )
     try:
         onnx.checker.check_model(_skeleton(model))
     except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
