@@ -20,9 +20,10 @@ def vgg(s: Sketch) -> None:
 
 
 def alexnet(s: Sketch) -> None:
-    """Pools overlap, the last windows hang over the end; convolutions in two groups."""
-    v = s.max_pool(s.relu(s.conv("x", 12, 5, strides=2, pads=2)), 3, 2, ceil=True)
-    v = s.max_pool(s.relu(s.conv(v, 20, 3, pads=1, groups=2)), 3, 2, ceil=True)
+    """Local responses are normalised; pools overlap, the last windows hang over; convolutions in two groups."""
+    v = s.local_response(s.relu(s.conv("x", 12, 5, strides=2, pads=2)), (12, 8, 8), size=5, alpha=0.5, beta=0.75, k=2.0)
+    v = s.relu(s.conv(s.max_pool(v, 3, 2, ceil=True), 20, 3, pads=1, groups=2))
+    v = s.max_pool(s.local_response(v, (20, 4, 4), size=3, alpha=0.25, beta=0.5, k=1.0), 3, 2, ceil=True)
     v = s.relu(s.dense(s.flatten(v, 20 * 2 * 2), 24))
     v = s.relu(s.dense(v, 17))
     s.dense(v, 5)
@@ -131,6 +132,25 @@ def unet(s: Sketch) -> None:
     s.conv(v, 3, 1)
 
 
+def decoder(s: Sketch) -> None:
+    """Maps grow by interpolation of each kind, and shrink by one."""
+    v = s.relu(s.conv("x", 12, 3, strides=2, pads=1))
+    v = s.relu(s.conv(s.interpolation(v, "bilinear", (5, 5), (10, 8)), 10, 3, pads=1))
+    v = s.relu(s.conv(s.interpolation(v, "bicubic", (10, 8), (7, 12)), 9, 3, strides=2, pads=1))
+    v = s.relu(s.conv(s.nearest(v, "nearest", (4, 6), (9, 9)), 8, 3))
+    v = s.interpolation(s.conv(v, 6, 1), "bilinear", (7, 7), (9, 9), align_corners=True)
+    s.conv(s.nearest(v, "nearest-exact", (9, 9), (11, 8)), 3, 1)
+
+
+def normalized(s: Sketch) -> None:
+    """Normalised by what is measured on the sample: each map, groups of maps, all of them."""
+    v = s.relu(s.normalized(s.conv("x", 12, 3, pads=1), "instance", (12, 9, 9)))
+    inner = s.relu(s.normalized(s.conv(v, 12, 3, pads=1), "group", (12, 9, 9), groups=3))
+    v = s.relu(s.sum(s.conv(inner, 12, 3, pads=1), v))
+    v = s.relu(s.normalized(s.conv(v, 16, 3, strides=2, pads=1), "layer", (16, 5, 5)))
+    s.dense(s.flatten(s.global_average(v), 16), 5)
+
+
 def all_convolutional(s: Sketch) -> None:
     """Strides in place of pools, a kernel as large as the map in place of a dense layer."""
     v = s.relu(s.conv("x", 12, 3, strides=2, pads=1))
@@ -184,6 +204,8 @@ ARCHITECTURES: dict[str, tuple[int, tuple[int, ...], Callable[[Sketch], None]]] 
     "shufflenet": (2, (3, 16, 16), shufflenet),
     "squeeze-excite": (2, (3, 9, 9), squeeze_excite),
     "unet": (1, (3, 12, 12), unet),
+    "decoder": (1, (3, 9, 9), decoder),
+    "normalized": (2, (3, 9, 9), normalized),
     "all-convolutional": (2, (3, 12, 12), all_convolutional),
     "signed activations": (2, (3, 10, 10), signed_activations),
     "audio": (2, (1, 168), audio),

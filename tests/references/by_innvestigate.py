@@ -17,11 +17,11 @@ from tensorflow import keras
 
 from .architectures import ARCHITECTURES
 from .golden import Golden, Layer, save
-from .settled import network, settled, without_bias
+from .settled import Doubles, network, settled, without_bias
 from .single_layers import Drawing, Shape
 
 #: networks of ReLU and max pools whose first layer Keras can pad by itself
-NETWORKS = ("vgg", "inception", "perceptron")
+NETWORKS = ("vgg", "inception", "perceptron", "residual")
 
 #: lrpfast's names and iNNvestigate's
 PRESETS = {
@@ -37,7 +37,7 @@ def main() -> None:
     tensorflow.compat.v1.disable_eager_execution()
     keras.backend.set_floatx("float64")
     for name in NETWORKS:
-        save("innvestigate", name, settled(name, partial(comparable, *ARCHITECTURES[name]), by_presets))
+        save("innvestigate", name, settled(name, partial(comparable, *ARCHITECTURES[name]), by_presets, values))
 
 
 def comparable(samples: int, shape: Shape, draw: Drawing, seed: int) -> Golden:
@@ -60,13 +60,28 @@ def by_presets(golden: Golden) -> Golden:
     return replace(golden, scores=scores, target=scores.argmax(1), relevance=found)
 
 
+def values(golden: Golden) -> dict[str, Doubles]:
+    """All values of the network by their names; maps channels first."""
+    keras.backend.clear_session()
+    x = channels_last(golden.inputs.astype(np.float64))
+    made = keras_values(golden.layers, x.shape[1:])
+    given = made.pop("x")  # Keras does not hand out what it is given
+    found = keras.Model(given, list(made.values())).predict(x)
+    return {"x": golden.inputs} | dict(zip(made, map(channels_first, found), strict=True))
+
+
 def keras_network(layers: list[Layer], shape: tuple[int, ...]) -> Any:
     """The Keras model for samples of `shape`, channels last."""
-    given = keras.layers.Input(shape)
-    values = {"x": given}
+    made = keras_values(layers, shape)
+    return keras.Model(made["x"], made[layers[-1].output])
+
+
+def keras_values(layers: list[Layer], shape: tuple[int, ...]) -> dict[str, Any]:
+    """All values in Keras by their names."""
+    made = {"x": keras.layers.Input(shape)}
     for layer in layers:
-        values[layer.output] = output(layer, [values[name] for name in layer.inputs])
-    return keras.Model(given, values[layers[-1].output])
+        made[layer.output] = output(layer, [made[name] for name in layer.inputs])
+    return made
 
 
 def output(layer: Layer, inputs: list[Any]) -> Any:

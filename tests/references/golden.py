@@ -6,7 +6,7 @@ Needs NumPy alone: files are written beside torch and read beside lrpfast.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 FOLDER = Path(__file__).parent
+
+#: kinds of layers that divide a signal by what is measured on the sample: gates, made of several nodes in ONNX's words
+NORMALISATIONS = ("local response", "instance norm", "group norm", "layer norm")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Golden:
 
     `target` is what is explained: a class per sample, or relevance of the output's shape. `rules` says for each case
     of `relevance` which rule the network's linear layers get; a case without an entry is the preset of that name.
-    `bounds` are the smallest and the largest input of each channel.
+    `bounds` are the smallest and the largest input of each channel. `rounding` says of presets what float32 costs who
+    was asked: the `errors` of relevance.
     """
 
     layers: list[Layer]
@@ -43,6 +47,7 @@ class Golden:
     scores: npt.NDArray[np.float64]
     rules: dict[str, dict[str, Any]]
     relevance: dict[str, npt.NDArray[np.float64]]
+    rounding: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def box(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -63,10 +68,12 @@ def save(folder: str, name: str, golden: Golden) -> None:
     for index, layer in enumerate(golden.layers):
         arrays |= {f"layer/{index}/{name}": array.astype(np.float16) for name, array in layer.arrays.items()}
     arrays |= {f"relevance/{case}": array for case, array in golden.relevance.items()}
+    arrays |= {f"rounding/{case}": array for case, array in golden.rounding.items()}
     path = FOLDER / folder / f"{name.replace(',', '').replace(' ', '-')}.npz"
     path.parent.mkdir(exist_ok=True)
     np.savez_compressed(path, **arrays)
-    print(f"{path.relative_to(FOLDER)}: {len(golden.relevance)} cases, {path.stat().st_size // 1024} kB", flush=True)
+    cases = len(golden.relevance | golden.rounding)
+    print(f"{path.relative_to(FOLDER)}: {cases} cases, {path.stat().st_size // 1024} kB", flush=True)
 
 
 def read(path: Path) -> Golden:
@@ -79,7 +86,15 @@ def read(path: Path) -> Golden:
         for index, entry in enumerate(head["layers"])
     ]
     known = {name: arrays[name] for name in ("inputs", "bounds", "target", "scores")}
-    return Golden(layers, **known, rules=head["rules"], relevance=under(arrays, "relevance/"))
+    found = {name: under(arrays, f"{name}/") for name in ("relevance", "rounding")}
+    return Golden(layers, **known, rules=head["rules"], **found)
+
+
+def errors(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The largest error, and the one that 999 of 1,000 values keep, as shares of the largest value of a sample."""
+    largest = np.abs(expected).max(axis=tuple(range(1, expected.ndim)), keepdims=True)
+    apart = np.abs(found - expected) / largest
+    return np.quantile(apart, (1, 0.999))
 
 
 def under(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:

@@ -12,8 +12,9 @@ import torch
 from .architectures import ARCHITECTURES
 from .by_captum import RULES as CAPTUM_RULES
 from .by_captum import by_captum
-from .by_zennit import by_presets, by_rules
+from .by_zennit import by_presets, by_rules, rounded
 from .golden import Golden, save
+from .near_ties import NEARLY_TIED, near_tied
 from .settled import bounds_of, changed, drawn, network, number, settled, without_bias
 from .single_layers import (
     BY_CONTRIBUTION,
@@ -27,7 +28,7 @@ from .single_layers import (
     Rules,
     Shape,
 )
-from .torch_network import scores
+from .torch_network import scores, values
 
 
 def main() -> None:
@@ -35,12 +36,14 @@ def main() -> None:
     torch.set_num_threads(1)  # the networks are small, and sums keep their order
     for layers, rules in ((WEIGHTED, RULES), (NORMALISATION, BY_CONTRIBUTION), (UNWEIGHTED, NORM)):
         for name, (shape, draw) in layers.items():
-            save("layers", name, settled(name, partial(single_layer, shape, draw, rules), by_rules))
+            save("layers", name, settled(name, partial(single_layer, shape, draw, rules), by_rules, values))
     for name, (shape, draw) in TIED.items():
         save("layers", name, by_rules(small_integers(shape, draw, number(name))))
     for name, architecture in ARCHITECTURES.items():
-        save("networks", name, settled(name, partial(with_scores, *architecture), by_presets))
-    save("captum", "vgg", settled("captum", partial(rectified, *ARCHITECTURES["vgg"]), by_captum))
+        save("networks", name, settled(name, partial(with_scores, *architecture), by_presets, values))
+    for name in NEARLY_TIED:
+        save("near-ties", name, rounded(explaining_scores(near_tied(name))))
+    save("captum", "vgg", settled("captum", partial(rectified, *ARCHITECTURES["vgg"]), by_captum, values))
 
 
 def single_layer(shape: Shape, draw: Drawing, rules: Rules, seed: int) -> Golden:
@@ -74,8 +77,12 @@ def small_integers(shape: Shape, draw: Drawing, seed: int) -> Golden:
 
 
 def with_scores(samples: int, shape: Shape, draw: Drawing, seed: int) -> Golden:
-    """A network and what is explained: the highest score of each sample, where it is a map that of each place."""
-    golden = network(samples, shape, draw, seed)
+    """A network and what is explained."""
+    return explaining_scores(network(samples, shape, draw, seed))
+
+
+def explaining_scores(golden: Golden) -> Golden:
+    """The highest score of each sample; where it is a map, that of each place."""
     output = scores(golden.layers, golden.inputs)
     highest = np.where(output == output.max(1, keepdims=True), output, 0).astype(np.float32)
     return replace(golden, scores=output, target=output.argmax(1) if output.ndim == 2 else highest)

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from lrpfast import Model, rules
+from lrpfast import Model, load, rules
 from lrpfast.composites import Composite, EpsilonGammaBox, OfKind, named
 from lrpfast.model import layers
+from lrpfast.model.graph import Node
+from lrpfast.model.sampling import Sampling
+from oracles import onnx_models
 from oracles.graphs import graph, model_of, node
-from references.golden import Golden, Layer
+from references.golden import NORMALISATIONS, Golden, Layer
 
 
 def model(golden: Golden, rectified: bool = False) -> Model:
@@ -20,8 +23,48 @@ def model(golden: Golden, rectified: bool = False) -> Model:
     nodes = [node("relu", layers.Activation("relu"), "x", entry)] if rectified else []
     for made in golden.layers:
         sources = [entry if source == "x" else source for source in made.inputs]
-        nodes.append(node(f"make {made.output}", layer(made), " ".join(sources), made.output))
+        if made.kind in NORMALISATIONS:
+            nodes += normalisation(made, *sources)
+        else:
+            nodes.append(node(f"make {made.output}", layer(made), " ".join(sources), made.output))
     return model_of(graph(nodes, golden.inputs.shape[1:]))
+
+
+def normalisation(made: Layer, source: str) -> list[Node]:
+    """The nodes that one layer becomes when it is read from ONNX."""
+    operator, attributes = in_onnx(made)
+    entry = onnx_models.node(operator, " ".join(["x", *made.arrays]), "y", **attributes)
+    shape = [None, *made.settings["shape"]]
+    read = load(onnx_models.make_model([entry], shape, made.arrays, opset=21)).graph
+    names = {read.input: source, read.output: made.output}
+
+    def renamed(name: str) -> str:
+        return names.get(name, f"{made.output}, {name}")
+
+    return [
+        replace(
+            each,
+            name=f"make {made.output}, {each.name}",
+            inputs=tuple(map(renamed, each.inputs)),
+            output=renamed(each.output),
+        )
+        for each in read.nodes
+    ]
+
+
+def in_onnx(made: Layer) -> tuple[str, dict[str, float]]:
+    """Operator and attributes of a normalisation."""
+    given = made.settings
+    match made.kind:
+        case "instance norm":
+            return "InstanceNormalization", {"epsilon": given["epsilon"]}
+        case "group norm":
+            return "GroupNormalization", {"epsilon": given["epsilon"], "num_groups": given["groups"]}
+        case "layer norm":
+            return "LayerNormalization", {"epsilon": given["epsilon"], "axis": 1}
+        case _:
+            constants = dict(given["constants"])
+            return "LRN", {"bias": constants.pop("k"), **constants}
 
 
 def layer(made: Layer) -> layers.Layer:
@@ -50,6 +93,10 @@ def layer(made: Layer) -> layers.Layer:
             return layers.Sum()
         case "gate":
             return layers.Gate()
+        case "nearest":
+            return layers.Nearest((None, *samplings(**given)))
+        case "interpolation":
+            return layers.Interpolation(samplings(**given))
         case "gather":
             return layers.Gather(given["axis"], tuple(given["indices"]))
         case "shuffle":
@@ -66,6 +113,20 @@ def window(given: dict[str, Any]) -> layers.Window:
     kernel, pads = tuple(given["kernel"]), tuple((before, after) for before, after in given["pads"])
     dilations = tuple(given.get("dilations", (1,) * len(kernel)))
     return layers.Window(kernel, tuple(given["strides"]), dilations, pads, ceil=given.get("ceil", False))
+
+
+def samplings(mode: str, before: list[int], after: list[int], align_corners: bool = False) -> tuple[Sampling, ...]:
+    """How torch resizes each axis, in ONNX's words."""
+    how: dict[str, Any]
+    match mode:
+        case "nearest":
+            how = {"mode": "nearest", "coordinates": "asymmetric", "rounding": "floor"}
+        case "nearest-exact":
+            how = {"mode": "nearest", "coordinates": "half_pixel", "rounding": "round_prefer_ceil"}
+        case _:
+            coordinates = "align_corners" if align_corners else "half_pixel"
+            how = {"mode": "cubic" if mode == "bicubic" else "linear", "coordinates": coordinates}
+    return tuple(Sampling(size=size, **how) for size in after)
 
 
 def shuffle(groups: int, shape: list[int]) -> layers.Moves:

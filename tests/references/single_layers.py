@@ -80,6 +80,17 @@ WEIGHTED: dict[str, tuple[Shape, Drawing]] = {
     ),
     "transposed with groups": ((6, 3, 4), lambda s: s.transposed("x", 20, 4, strides=2, pads=1, groups=2)),
     "transposed 1-D": ((5, 6), lambda s: s.transposed("x", 3, 4, strides=2, pads=1)),
+    "transposed, depthwise": ((20, 3, 2), lambda s: s.transposed("x", 20, 4, strides=2, pads=1, groups=20)),
+    "transposed 1-D with groups": (
+        (6, 5),
+        lambda s: s.transposed("x", 4, 3, strides=3, pads=1, dilations=2, groups=2, extra=1),
+    ),
+    "transposed 3-D with groups": (
+        (4, 2, 3, 2),
+        lambda s: s.transposed(
+            "x", 6, (2, 3, 2), strides=(1, 2, 2), pads=1, dilations=(2, 1, 2), groups=2, extra=(0, 1, 1)
+        ),
+    ),
     "transposed 3-D": ((3, 2, 3, 2), lambda s: s.transposed("x", 5, 2, strides=(2, 1, 2), extra=(1, 0, 0))),
 }
 
@@ -101,6 +112,19 @@ UNWEIGHTED: dict[str, tuple[Shape, Drawing]] = {
     "average 3-D": ((3, 4, 3, 4), lambda s: s.average_pool("x", 2, (2, 1, 2))),
     "sum of 2": ((5, 3, 4), lambda s: s.sum("x", s.relu("x"))),
     "sum of 3": ((5, 3, 4), lambda s: s.sum(s.max_pool("x", 3, 1, pads=1), "x", s.relu("x"))),
+    "linear 1-D": ((5, 6), lambda s: s.interpolation("x", "linear", (6,), (13,))),
+    "linear": ((17, 3, 4), lambda s: s.interpolation("x", "bilinear", (3, 4), (6, 8))),
+    "linear, corners aligned": (
+        (3, 3, 4),
+        lambda s: s.interpolation("x", "bilinear", (3, 4), (7, 5), align_corners=True),
+    ),
+    "linear, smaller": ((5, 7, 6), lambda s: s.interpolation("x", "bilinear", (7, 6), (4, 9))),
+    "linear 3-D": ((3, 2, 3, 2), lambda s: s.interpolation("x", "trilinear", (2, 3, 2), (4, 3, 5))),
+    "cubic": ((5, 4, 3), lambda s: s.interpolation("x", "bicubic", (4, 3), (8, 6))),
+    "cubic, corners aligned": (
+        (3, 5, 4),
+        lambda s: s.interpolation("x", "bicubic", (5, 4), (7, 3), align_corners=True),
+    ),
 }
 
 #: the same of small integers alone, which float32 computes without rounding: pools tie, denominators are zero

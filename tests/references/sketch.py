@@ -114,6 +114,29 @@ class Sketch:
             source = self.gather(source, axis, (index for index in range(size) for _ in range(times)))
         return source
 
+    def nearest(self, source: str, mode: str, before: tuple[int, ...], after: tuple[int, ...]) -> str:
+        """A map of other size, each element the nearest one before in one of torch's two modes."""
+        given = {"mode": mode, "before": before, "after": after}
+        return self._add("nearest", [source], self.channels[source], given)
+
+    def interpolation(
+        self, source: str, mode: str, before: tuple[int, ...], after: tuple[int, ...], align_corners: bool = False
+    ) -> str:
+        """A map of other size, each element a weighted mean of those before in one of torch's modes."""
+        given = {"mode": mode, "before": before, "after": after, "align_corners": align_corners}
+        return self._add("interpolation", [source], self.channels[source], given)
+
+    def local_response(self, source: str, shape: tuple[int, ...], **constants: float) -> str:
+        """Division by a power of the squares of neighbouring channels; `shape` is that of a sample."""
+        return self._add("local response", [source], shape[0], {"shape": shape, "constants": constants})
+
+    def normalized(self, source: str, by: str, shape: tuple[int, ...], groups: int = 1) -> str:
+        """Zero mean and unit variance by "instance", "group" or "layer"; then a scale and a shift."""
+        given: dict[str, Any] = {"shape": shape, "epsilon": 1e-3} | ({"groups": groups} if by == "group" else {})
+        parameters = shape if by == "layer" else shape[:1]
+        arrays = {"weight": self.rng.uniform(0.5, 1.5, parameters), "bias": self.rng.uniform(-0.5, 0.5, parameters)}
+        return self._add(f"{by} norm", [source], shape[0], given, as_stored(arrays))
+
     def shuffle(self, source: str, size: int, groups: int) -> str:
         """The channels of all groups by turns; the map is of `size` on each axis."""
         shape = (self.channels[source], *(size,) * self.rank)
@@ -141,7 +164,7 @@ class Sketch:
         arrays = {"weight": self.rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))}
         if bias:
             arrays["bias"] = self.rng.standard_normal(shape[0]) * 0.2
-        return {name: array.astype(np.float16).astype(np.float32) for name, array in arrays.items()}
+        return as_stored(arrays)
 
     def _window(self, kernel: Sizes, strides: Sizes, pads: Pads) -> dict[str, Any]:
         sides = ((pads, pads),) * self.rank if isinstance(pads, int) else pads
@@ -149,3 +172,8 @@ class Sketch:
 
     def _sizes(self, sizes: Sizes) -> tuple[int, ...]:
         return (sizes,) * self.rank if isinstance(sizes, int) else sizes
+
+
+def as_stored(arrays: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float32]]:
+    """Weights as half precision holds them."""
+    return {name: array.astype(np.float16).astype(np.float32) for name, array in arrays.items()}

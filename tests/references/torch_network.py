@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .golden import Layer
+from .golden import Golden, Layer
 from .settled import Doubles
 
 
@@ -42,6 +43,28 @@ class Gate(nn.Module):
         return branches.prod(-1)
 
 
+#: the layers of NORMALISATIONS
+Normalisation: TypeAlias = (
+    nn.LocalResponseNorm | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d | nn.GroupNorm | nn.LayerNorm
+)
+
+
+class Resized(nn.Module):
+    """A map of other size, as the product with the matrix of the interpolation: a linear layer like others."""
+
+    def __init__(self, mode: str, before: list[int], after: list[int], **how: bool) -> None:
+        super().__init__()
+        size = math.prod(before)
+        each = torch.eye(size, dtype=torch.float64).reshape(size, 1, *before)
+        columns = functional.interpolate(each, tuple(after), mode=mode, **how)
+        self.weight = nn.Parameter(columns.reshape(size, -1).T.contiguous(), requires_grad=False)
+        self.register_parameter("bias", None)
+        self.after = tuple(after)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.linear(x.flatten(2), self.weight).unflatten(2, self.after)
+
+
 class Gather(nn.Module):
     """The elements at `indices` along an axis; the batch is not counted."""
 
@@ -56,6 +79,7 @@ class Gather(nn.Module):
 CONVOLUTIONS = {rank: padded(made) for rank, made in enumerate((nn.Conv1d, nn.Conv2d, nn.Conv3d), 1)}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+INSTANCE_NORMS = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 MAX_POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 AVERAGE_POOLS = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 GLOBAL_AVERAGES = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
@@ -80,11 +104,15 @@ class TorchNetwork(nn.Module):
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.values(x)[self.layers[-1].output]
+
+    def values(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """All values by their names."""
         values = {"x": x}
         for layer in self.layers:
             inputs = [values[name] for name in layer.inputs]
             values[layer.output] = self.steps[layer.output](joined(layer.kind, inputs))
-        return values[self.layers[-1].output]
+        return values
 
 
 def joined(kind: str, inputs: list[torch.Tensor]) -> torch.Tensor:
@@ -126,6 +154,19 @@ def module(layer: Layer) -> nn.Module:
             return Gate()
         case "gather":
             return Gather(**given)
+        case "nearest":
+            return nn.Upsample(tuple(given["after"]), mode=given["mode"])
+        case "interpolation":
+            return Resized(**given)
+        case "local response":
+            return nn.LocalResponseNorm(**given["constants"])
+        case "instance norm":
+            made = INSTANCE_NORMS[len(given["shape"]) - 1](given["shape"][0], given["epsilon"], affine=True)
+            return with_weights(made, layer)
+        case "group norm":
+            return with_weights(nn.GroupNorm(given["groups"], given["shape"][0], given["epsilon"]), layer)
+        case "layer norm":
+            return with_weights(nn.LayerNorm(layer.arrays["weight"].shape, given["epsilon"]), layer)
         case "shuffle":
             return nn.ChannelShuffle(given["groups"])
         case "flatten":
@@ -190,6 +231,13 @@ def with_weights(made: nn.Module, layer: Layer) -> nn.Module:
     for name, array in layer.arrays.items():
         setattr(made, name, nn.Parameter(doubles(array), requires_grad=False))
     return made
+
+
+def values(golden: Golden) -> dict[str, Doubles]:
+    """All values of the network by their names."""
+    with torch.inference_mode():
+        found = TorchNetwork(golden.layers, module).values(doubles(golden.inputs))
+    return {name: value.numpy() for name, value in found.items()}
 
 
 def scores(layers: list[Layer], x: npt.NDArray[Any]) -> Doubles:
