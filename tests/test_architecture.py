@@ -47,8 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 OTHERS = {
     "google": {"model"},  # protobuf, which onnx brings along
     "onnx": {"model", "app"},
-    "PIL": {"attribution", "view", "app"},
-    "matplotlib": {"view", "app"},
+    "PIL": {"view", "app"},
+    "matplotlib": {"view"},
     "rich": {"app"},
     "typer": {"app"},
 }

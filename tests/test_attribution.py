@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -74,6 +75,17 @@ def test_signal_with_a_channel_axis_becomes_a_strip_too():
     assert attribution(RNG.normal(size=(1, 2, 64))).heatmap().shape == (16, 64, 3)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((3, 8, 6), 0), ((8, 6, 3), 2), ((8, 6), None), ((40,), None), ((2, 40), 0)]
+)
+def test_over_the_input_zero_relevance_shows_it_in_grey(shape, axis):
+    found = attribution(np.zeros((1, *shape)), axis)
+    over = found.heatmap(overlay=True)
+    assert over.shape == found.heatmap().shape
+    assert np.ptp(over, axis=-1).max() == 0
+    assert (over.min(), over.max()) == (102, 255)
+
+
 def test_each_of_several_explanations_has_its_heatmap():
     relevance = RNG.normal(size=(2, 3, 1, 5, 5))
     several = attribution(relevance, several=True)
@@ -110,6 +122,9 @@ def test_saved_alone_the_picture_is_the_heatmap(pictures, tmp_path):
     pictures.save(tmp_path / "r.png", beside=False, colors="bwr")
     with Image.open(tmp_path / "r.png") as saved:
         np.testing.assert_array_equal(np.asarray(saved), pictures.heatmap(colors="bwr"))
+    pictures.save(tmp_path / "r.png", beside=False, overlay=True)
+    with Image.open(tmp_path / "r.png") as saved:
+        np.testing.assert_array_equal(np.asarray(saved), pictures.heatmap(overlay=True))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".jpg", ".webp", ".tiff"])
@@ -118,14 +133,57 @@ def test_suffix_chooses_the_format(pictures, tmp_path, suffix):
         assert saved.format == {".jpg": "JPEG", ".webp": "WEBP", ".tiff": "TIFF"}.get(suffix, "PNG")
 
 
-def test_input_is_shown_beside_unless_it_is_a_vector(pictures, tmp_path):
-    vector = attribution(RNG.normal(size=(1, 448)), channel_axis=None)
-    with (
-        Image.open(pictures.save(tmp_path / "two.png")) as two,
-        Image.open(vector.save(tmp_path / "one.png")) as one,
-    ):
+def test_input_is_shown_beside(pictures, tmp_path):
+    with Image.open(pictures.save(tmp_path / "two.png")) as two:
         assert two.width > 2 * 448 * 6 / 8
-        assert 448 < one.width < 600
+
+
+def test_input_of_one_axis_is_a_trace(tmp_path):
+    svg = attribution(RNG.normal(size=(1, 448)), channel_axis=None).save(tmp_path / "r.svg")
+    assert ">position</text>" in svg.read_text(encoding="utf-8")
+
+
+def test_volume_is_saved_as_slices(tmp_path):
+    svg = attribution(RNG.normal(size=(1, 1, 3, 5, 5))).save(tmp_path / "r.svg").read_text(encoding="utf-8")
+    assert all(f">slice {place}</text>" in svg for place in range(3))
+
+
+def test_words_are_saved_as_text(tmp_path):
+    tokens = attribution(RNG.normal(size=(1, 2)), channel_axis=None)
+    svg = tokens.save(tmp_path / "r.svg", words=["good", "film"]).read_text(encoding="utf-8")
+    assert svg.index(">good</text>") < svg.index(">film</text>")
+
+
+def test_caption_says_what_was_explained(pictures, tmp_path):
+    assert ">class 0, score 0.00</text>" in pictures.save(tmp_path / "r.svg").read_text(encoding="utf-8")
+
+
+def test_overlay_shows_the_input_under_the_relevance(pictures, tmp_path):
+    saved = [np.asarray(Image.open(pictures.save(tmp_path / "r.png", overlay=over))) for over in (False, True)]
+    assert saved[0].shape == saved[1].shape
+    assert not np.array_equal(*saved)
+
+
+@pytest.mark.parametrize("relevance", [np.zeros((1, 1, 4, 4)), np.ones((1, 1, 1, 1)), np.zeros((1, 1))])
+def test_degenerate_relevance_is_drawn(tmp_path, relevance):
+    assert attribution(relevance, channel_axis=0 if relevance.ndim > 2 else None).save(tmp_path / "r.pdf").exists()
+
+
+def test_relevance_that_is_not_finite_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not finite"):
+        attribution([[[[np.nan]]]]).save(tmp_path / "r.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_notebook_shows_the_first_samples(pictures):
+    shown = [Image.open(BytesIO(found._repr_png_())) for found in (pictures, attribution(np.ones((9, 1, 8, 6))))]
+    assert shown[0].format == "PNG"
+    assert shown[0].height < shown[1].height < 5 * shown[0].height
+
+
+@pytest.mark.parametrize("relevance", [np.full((1, 1, 2, 2), np.nan), np.zeros((0, 1, 2, 2)), np.ones((1,) * 6)])
+def test_notebook_shows_plain_text_where_nothing_can_be_drawn(relevance):
+    assert attribution(relevance)._repr_png_() is None
 
 
 @pytest.mark.parametrize("name", ["r.xyz", "r", "r.txt"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lrpfast.errors import InputError
+from lrpfast.errors import InputError, LRPError
 from lrpfast.view.extras import optional
 from lrpfast.view.files import check_writable, write_whole
-from lrpfast.view.heatmap import PERCENTILE, Pixels, colorize, normalise, pool, strip
+from lrpfast.view.heatmap import PERCENTILE, Pixels, normalise, pool, strip
+from lrpfast.view.maps import grey, heat
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from lrpfast.view.grids import Explained
+
+#: Samples, and explanations of each, that a notebook shows.
+SHOWN = (4, 5)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +65,15 @@ class Attribution:
         relevance = f"{self.relevance.dtype} {self.relevance.shape}"
         return f"Attribution(relevance={relevance}, output={self.output.shape})"
 
+    @property
+    def explanations(self) -> int:
+        """How many explanations each sample has."""
+        return self.relevance.shape[1] if self._several else 1
+
+    @property
+    def _several(self) -> bool:
+        return self.relevance.ndim == self.input.ndim + 1
+
     def channels(self, layer: str) -> npt.NDArray[np.floating[Any]]:
         """Relevance of each channel of a layer that was asked for, summed over its map.
 
@@ -87,6 +101,7 @@ class Attribution:
         sample: int = 0,
         explanation: int = 0,
         *,
+        overlay: bool = False,
         colors: str = "seismic",
         scale: float | None = None,
         percentile: float = PERCENTILE,
@@ -102,6 +117,8 @@ class Attribution:
             Which sample of the batch.
         explanation : int
             Which of several explanations of that sample.
+        overlay : bool
+            Draw relevance over the input in grey, the stronger the more opaque.
         colors : str
             "seismic", "bwr", "coldnhot", "blueorange" (told apart by colour-blind people), or another colour
             map of matplotlib.
@@ -124,7 +141,8 @@ class Attribution:
             matplotlib is not installed.
         """
         pooled = strip(pool(self._selected(sample, explanation), self.channel_axis))
-        return colorize(normalise(pooled, scale, percentile), colors)
+        under = np.broadcast_to(grey(self.input[sample], self.channel_axis), pooled.shape) if overlay else None
+        return heat(normalise(pooled, scale, percentile), colors, under)
 
     def save(
         self,
@@ -133,21 +151,31 @@ class Attribution:
         explanation: int = 0,
         *,
         beside: bool = True,
+        overlay: bool = False,
+        words: Sequence[str] | None = None,
         colors: str = "seismic",
         scale: float | None = None,
         percentile: float = PERCENTILE,
     ) -> Path:
         """Write one explanation to a file, which then is there as a whole or not at all.
 
+        The shape of a sample, channels aside, decides how it is shown: two axes as a heatmap beside the input in
+        grey, one as a trace of the input in the colours of its relevance (as many traces as there are channels, up to
+        12; where positions are more than pixels, their mean relevance), three as slices along the first.
+
         Parameters
         ----------
         path : path-like
-            Ends in ".npy" for the relevance as an array, or in the suffix of a picture, such as ".png".
+            Ends in ".npy" for the relevance as an array, or in the suffix of a picture: ".png", ".jpg", ".webp",
+            ".tiff", or ".svg" and ".pdf", in which text is text.
         sample, explanation : int
             As in `heatmap`.
         beside : bool
-            Show the input beside the heatmap, in grey, with small inputs enlarged. Otherwise the picture is
-            what `heatmap` returns.
+            Show the input and a colour bar too. Otherwise the picture is what `heatmap` returns.
+        overlay : bool
+            Draw heatmaps over the input, as in `heatmap`.
+        words : sequence of str, optional
+            The sample's tokens as text, to be shaded by their relevance.
         colors, scale, percentile
             As in `heatmap`.
 
@@ -170,31 +198,63 @@ class Attribution:
             relevance = self._selected(sample, explanation)
             return write_whole(path, lambda file: np.save(file, relevance))
         with optional("Writing a picture"):
-            from lrpfast.view.pictures import picture_format, write_picture
+            from lrpfast.view.blocks import raster
+            from lrpfast.view.grids import grid
+            from lrpfast.view.pictures import picture_format
+            from lrpfast.view.saving import write_picture
         picture_format(path)
         check_writable(path)
-        heatmap = self.heatmap(sample, explanation, colors=colors, scale=scale, percentile=percentile)
-        return write_picture(path, self._picture(heatmap, sample, colors, beside))
-
-    def _picture(self, heatmap: Pixels, sample: int, colors: str, beside: bool) -> Image.Image:
-        from PIL import Image
-
-        from lrpfast.view import compose
-
         if not beside:
-            return Image.fromarray(heatmap)
-        panels = [compose.framed(compose.enlarge(heatmap))]
-        shown = compose.grey(self.input[sample], self.channel_axis)
-        if shown.shape == heatmap.shape[:2]:
-            panels.insert(0, compose.framed(compose.enlarge(shown)))
-        return compose.page([compose.beside(panels)], colors)
+            pixels = self.heatmap(
+                sample, explanation, overlay=overlay, colors=colors, scale=scale, percentile=percentile
+            )
+            return write_picture(path, raster(pixels))
+        rows = [[explained(self, sample, explanation, words=words)]]
+        page = grid(rows, names=[""], overlay=overlay, colors=colors, scale=scale, percentile=percentile)
+        return write_picture(path, page)
+
+    def _repr_png_(self) -> bytes | None:
+        """The first explanations of the first samples, for a notebook; None where they cannot be drawn."""
+        try:
+            with optional("Drawing a picture"):
+                from lrpfast.view.grids import grid
+                from lrpfast.view.saving import Picture
+            there = len(self.relevance), self.explanations
+            samples, explanations = map(min, SHOWN, there)
+            rows = [[explained(self, sample, place) for place in range(explanations)] for sample in range(samples)]
+            names = [f"sample {sample}" for sample in range(samples)]
+            left_out = (samples, explanations) != there
+            note = f"The first {samples} of {there[0]} samples, {explanations} of {there[1]} explanations of each"
+            return Picture(grid(rows, names=names, note=note if left_out else ""))._repr_png_()
+        except LRPError:
+            return None
 
     def _selected(self, sample: int, explanation: int) -> npt.NDArray[np.floating[Any]]:
-        several = self.relevance.ndim == self.input.ndim + 1
-        _check_index("sample", sample, self.relevance.shape[0])
-        _check_index("explanation", explanation, self.relevance.shape[1] if several else 1)
-        chosen = self.relevance[sample, explanation] if several else self.relevance[sample]
-        return np.asarray(chosen)
+        _check_index("sample", sample, len(self.relevance))
+        _check_index("explanation", explanation, self.explanations)
+        chosen = self.relevance[sample]
+        return np.asarray(chosen[explanation] if self._several else chosen)
+
+
+def explained(
+    attribution: Attribution,
+    sample: int = 0,
+    explanation: int = 0,
+    *,
+    labels: Sequence[str] = (),
+    words: Sequence[str] | None = None,
+) -> Explained:
+    """One explanation as it is drawn; its caption says which class was explained, by its label if there is one."""
+    from lrpfast.view.grids import Explained
+
+    relevance = attribution._selected(sample, explanation)
+    caption = "relevance"
+    target = np.asarray(attribution.target)
+    if np.issubdtype(target.dtype, np.integer):
+        index = int(target.reshape(len(target), -1)[sample, explanation])
+        name = labels[index] if index < len(labels) else f"class {index}"
+        caption = f"{name}, score {attribution.output[sample].reshape(-1)[index]:.2f}"
+    return Explained(relevance, attribution.input[sample], attribution.channel_axis, caption, words)
 
 
 def _check_index(name: str, index: int, count: int) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lrpfast.composites import PRESETS
 from lrpfast.errors import FileError
-from lrpfast.view import pictures as picture_files
+from lrpfast.view import saving
 from oracles.onnx_models import make_model, node
 
 not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="root may write anywhere")
@@ -86,6 +86,19 @@ def test_overlay_is_a_third_panel(here, explain):
     explain("model.onnx", "red.png", "-o", "three.png", "--overlay")
     with Image.open("two.png") as two, Image.open("three.png") as three:
         assert three.width > 1.3 * two.width
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.svg", b"<?xml"), ("a.pdf", b"%PDF")])
+def test_picture_may_be_svg_or_pdf(here, explain, name, start):
+    assert explain("model.onnx", "red.png", "-o", name).exit_code == 0
+    assert (here / name).read_bytes().startswith(start)
+
+
+def test_svg_says_what_was_explained(here, explain):
+    explain("model.onnx", "red.png", "--labels", "labels.txt", "-o", "a.svg", "--overlay")
+    svg = (here / "a.svg").read_text(encoding="utf-8")
+    for words in ("red, 78.7 %", "red.png", "relevance by epsilon_plus_flat", "relevance over the input"):
+        assert f">{words}</text>" in svg
 
 
 def test_colors_can_be_chosen(here, explain):
@@ -297,7 +310,7 @@ def test_failure_while_writing_leaves_nothing(here, refused, monkeypatch):
         raise FileError("No space left on device")
 
     before = files(here)
-    monkeypatch.setattr(picture_files, "write_whole", full)
+    monkeypatch.setattr(saving, "write_whole", full)
     assert "No space left" in refused("model.onnx", "red.png")
     assert files(here) == before
 

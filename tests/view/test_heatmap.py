@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lrpfast.errors import InputError
-from lrpfast.view.heatmap import color_table, colorize, full_scale, normalise, pool, strip
+from lrpfast.view.heatmap import color_table, colorize, full_scale, normalise, pool, stretched, strip, tinted
 
 RNG = np.random.default_rng(8)
 MAPS = ("seismic", "bwr", "coldnhot", "blueorange")
@@ -119,6 +119,21 @@ def test_blueorange_is_told_apart_without_red_and_green():
 def test_unknown_map_is_refused_with_names_that_exist():
     with pytest.raises(InputError, match=r"no colour map 'sesimic'; use seismic"):
         color_table("sesimic")
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_tint_is_the_full_color_at_the_ends_and_nothing_at_zero(name):
+    found = tinted([9, 99, 199], np.array([-1.0, 0.0, 1.0]), name)
+    np.testing.assert_array_equal(found, [color_table(name)[0], [9, 99, 199], color_table(name)[-1]])
+
+
+def test_stretched_values_reach_from_0_to_1():
+    np.testing.assert_allclose(stretched([-2.0, 0.0, np.nan, 2.0, np.inf]), [0.0, 0.5, 0.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("values", [[3.0, 3.0], [np.nan, np.inf], []])
+def test_flat_values_are_stretched_to_0(values):
+    assert not stretched(values).any()
 
 
 @pytest.mark.parametrize(("length", "height"), [(10, 16), (400, 50), (10_000, 128)])

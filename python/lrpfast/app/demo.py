@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from rich.console import Console
 
 from lrpfast.app.classes import probabilities
@@ -20,10 +19,14 @@ from lrpfast.attribution import Attribution
 from lrpfast.composites import Composite, EpsilonGammaBox, named
 from lrpfast.lrp import LRP, BackendName
 from lrpfast.model import Model, load
-from lrpfast.view import compose
+from lrpfast.view.blocks import Block, framed, stacked, table
 from lrpfast.view.files import check_writable
 from lrpfast.view.heatmap import Pixels, color_table
-from lrpfast.view.pictures import picture_format, write_picture
+from lrpfast.view.maps import enlarged
+from lrpfast.view.page import heading, page, panel
+from lrpfast.view.pictures import picture_format
+from lrpfast.view.saving import write_picture
+from lrpfast.view.text import line
 
 #: Places of the digits, in the file that is shipped, that all composites explain: a 3, a 4 and a 7.
 COMPARED = (3, 5, 8)
@@ -49,7 +52,7 @@ def run_demo(out: Path, colors: str, backend: BackendName, as_json: bool = False
     explained = perf_counter()
     blocks = [comparison(digits[list(COMPARED)], lrps, compared, colors)]
     blocks.append(questions(digits[list(QUESTIONED)], questioned, colors))
-    written = write_picture(out, compose.page(blocks, colors, gap=40))
+    written = write_picture(out, page(blocks, colors, gap=40))
     if as_json:
         answers = [*figures(COMPARED, lrps, compared), *figures(list(QUESTIONED), lrps[:1], [questioned])]
         times = {"prepare": prepared - start, "explain": explained - prepared}
@@ -103,41 +106,41 @@ def composites() -> list[Composite]:
     return [*map(named, names), EpsilonGammaBox(low=0.0, high=1.0), named("gradient_x_input")]
 
 
-def comparison(digits: Pixels, lrps: Sequence[LRP], attributions: Sequence[Attribution], colors: str) -> Image.Image:
+def comparison(digits: Pixels, lrps: Sequence[LRP], attributions: Sequence[Attribution], colors: str) -> Block:
     """The digits below each other, each beside its heatmaps, one a composite."""
     names = ["input", *(lrp.composite.name for lrp in lrps)]
-    rows = [[compose.line(name, 13, width=SIDE) for name in names]]
+    rows = [[line(name, 13, width=SIDE) for name in names]]
     for sample, digit in enumerate(digits):
         scores = attributions[0].output[sample]
         best = int(scores.argmax())
         percent = f"{100 * probabilities(scores, lrps[0].model.dropped_head)[0][best]:.1f} %"
         heats = [attribution.heatmap(sample, colors=colors) for attribution in attributions]
-        panels = [compose.framed(compose.enlarge(heat, SIDE)) for heat in heats]
-        rows.append([compose.panel(compose.enlarge(digit, SIDE), f"read as {best}, {percent}", 13), *panels])
+        panels = [framed(enlarged(heat, SIDE)) for heat in heats]
+        rows.append([panel(enlarged(digit, SIDE), f"read as {best}, {percent}", 13), *panels])
     return titled(
         "Why a 3, why a 4, why a 7?",
         "Each column is a set of rules; it shows what speaks for the digit that was read, and what against.",
-        compose.grid(rows),
+        table(rows),
     )
 
 
-def questions(digits: Pixels, attribution: Attribution, colors: str) -> Image.Image:
+def questions(digits: Pixels, attribution: Attribution, colors: str) -> Block:
     """The digits below each other, each beside what speaks for and against several classes."""
     rows = []
     for sample, digit in enumerate(digits):
-        row = [compose.panel(compose.enlarge(digit, SIDE), "input", 13)]
+        row = [panel(enlarged(digit, SIDE), "input", 13)]
         for place, target in enumerate(attribution.target[sample]):
-            heat = compose.enlarge(attribution.heatmap(sample, place, colors=colors), SIDE)
+            heat = enlarged(attribution.heatmap(sample, place, colors=colors), SIDE)
             score = f"{attribution.output[sample, target]:.1f}"
-            row.append(compose.panel(heat, f"is it {target}? score {score}", 13))
+            row.append(panel(heat, f"is it {target}? score {score}", 13))
         rows.append(row)
     return titled(
         "Why an 8 and not a 3, why a 4 and not a 9?",
         "One forward pass serves all five questions about a digit. Every map has its own scale.",
-        compose.grid(rows),
+        table(rows),
     )
 
 
-def titled(title: str, subtitle: str, body: Image.Image) -> Image.Image:
+def titled(title: str, subtitle: str, body: Block) -> Block:
     """A picture below its heading."""
-    return compose.stacked([compose.heading(title, subtitle, body.width), body])
+    return stacked([heading(title, subtitle, body.width), body])

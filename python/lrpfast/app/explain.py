@@ -19,7 +19,8 @@ from lrpfast.app.samples import require_preset
 from lrpfast.errors import FileError, InputError, LRPError
 from lrpfast.model import load
 from lrpfast.view.heatmap import color_table
-from lrpfast.view.pictures import read_picture, write_picture
+from lrpfast.view.pictures import read_picture
+from lrpfast.view.saving import write_picture
 
 
 def run_explain(request: Request) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from lrpfast.app.images import resized
-from lrpfast.view import compose
-from lrpfast.view.heatmap import colorize, normalise, pool
+from lrpfast.view.blocks import Block, beside, raster, stacked
+from lrpfast.view.grids import LARGE
+from lrpfast.view.heatmap import Pixels, full_scale, normalise, pool
+from lrpfast.view.maps import enlarged, heat
+from lrpfast.view.page import heading, page, panel
 
 if TYPE_CHECKING:
     from lrpfast.app.explainer import Explainer, Explanation
@@ -20,34 +24,37 @@ COARSE = 4
 ABREAST = 4
 
 
-def draw(explainer: Explainer, explanation: Explanation, name: str) -> Image.Image:
-    """The page for the picture called `name`: what each composite says of it."""
+def draw(explainer: Explainer, explanation: Explanation, name: str) -> Block:
+    """The page for the picture called `name`: what each composite says of it, on a scale of its own."""
     request, explained = explainer.request, explanation.explained
-    panels: list[Image.Image] = []
+    panels: list[Block] = []
+    scales = []
     for lrp, attribution in zip(explainer.lrps, explanation.attributions, strict=True):
-        values = normalise(pool(attribution.relevance[0], attribution.channel_axis))
-        heat = compose.enlarge(colorize(values, request.colors))
-        photo = _photo(explainer, explanation.picture, heat.width, heat.height)
-        panels += [] if panels else [compose.panel(photo, name)]
-        panels.append(compose.panel(heat, f"relevance by {lrp.composite.name}"))
+        values = pool(attribution.relevance[0], attribution.channel_axis)
+        scales.append(full_scale(values))
+        normalised = normalise(values, scales[-1])
+        relevance = enlarged(heat(normalised, request.colors), LARGE)
+        photo = _photo(explainer, explanation.picture, relevance.width, relevance.height)
+        panels += [] if panels else [panel(raster(photo), name)]
+        panels.append(panel(relevance, f"relevance by {lrp.composite.name}"))
         if request.overlay:
-            panels.append(compose.panel(compose.overlay(photo, values, request.colors), "relevance over the input"))
-    lines = [compose.beside(panels[first : first + ABREAST]) for first in range(0, len(panels), ABREAST)]
-    rows = compose.stacked(lines)
+            panels.append(panel(raster(heat(normalised, request.colors, photo)), "relevance over the input"))
+    rows = stacked([beside(panels[first : first + ABREAST]) for first in range(0, len(panels), ABREAST)])
     facts = [f"score {explained.score:.2f}", explainer.model.name]
     if explanation.rival:
         facts.insert(0, f"against {explanation.rival}")
     if explained != explanation.predictions[0]:
         facts.insert(0, f"predicted: {explanation.predictions[0].name}, {explanation.predictions[0].percent}")
-    title = compose.heading(f"{explained.name}, {explained.percent}", " · ".join(facts), rows.width)
-    return compose.page([title, rows], request.colors)
+    title = heading(f"{explained.name}, {explained.percent}", " · ".join(facts), rows.width)
+    return page([title, rows], request.colors, scales[0] if len(scales) == 1 else None)
 
 
-def _photo(explainer: Explainer, picture: Image.Image, width: int, height: int) -> Image.Image:
+def _photo(explainer: Explainer, picture: Image.Image, width: int, height: int) -> Pixels:
     """The picture in the size of the enlarged heatmap: as sharp as it came, but as the model saw it if small."""
     form, resize = explainer.form, explainer.request.resize
     if width < COARSE * form.width:
         photo = resized(picture, width, height, resize, Image.Resampling.LANCZOS)
     else:
-        photo = compose.enlarge(resized(picture, form.width, form.height, resize))
-    return photo if form.channels == 3 else photo.convert("L").convert("RGB")
+        seen = resized(picture, form.width, form.height, resize)
+        photo = seen.resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(photo.convert("RGB" if form.channels == 3 else "L"))

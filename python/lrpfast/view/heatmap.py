@@ -47,16 +47,21 @@ def pool(relevance: npt.ArrayLike, channel_axis: int | None = None) -> Values:
     InputError
         More than two axes remain, or some value is not finite.
     """
-    values = np.asarray(relevance, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise InputError("The relevance holds values that are not finite (NaN or infinity), which have no colour.")
-    pooled = values if channel_axis is None else values.sum(axis=channel_axis)
+    pooled = summed(relevance, channel_axis)
     if pooled.ndim > 2:
         raise InputError(
-            f"Relevance of shape {values.shape} has {pooled.ndim} axes besides the channels; a heatmap has "
+            f"Relevance of shape {np.shape(relevance)} has {pooled.ndim} axes besides the channels; a heatmap has "
             f"at most 2. Sum or select along the others first."
         )
     return np.atleast_2d(pooled)
+
+
+def summed(relevance: npt.ArrayLike, channel_axis: int | None = None) -> Values:
+    """Relevance of one sample, summed over its channels; InputError where some value is not finite."""
+    values = np.asarray(relevance, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InputError("The relevance holds values that are not finite (NaN or infinity), which have no colour.")
+    return values if channel_axis is None else np.asarray(values.sum(axis=channel_axis))
 
 
 def full_scale(pooled: npt.ArrayLike, percentile: float = PERCENTILE) -> float:
@@ -119,6 +124,27 @@ def colorize(normalised: npt.ArrayLike, colors: str = "seismic") -> Pixels:
     indices = np.rint(np.asarray(normalised) * middle).astype(np.intp) + middle
     colored: Pixels = color_table(colors)[indices]
     return colored
+
+
+def tinted(under: npt.ArrayLike, normalised: Values, colors: str) -> Pixels:
+    """Colours (..., 3) of relevance over others: the stronger the more opaque, and its weakest colours left out.
+
+    Where a colour map is pale, opacity alone tells weak from strong.
+    """
+    opacity = np.abs(normalised)[..., None]
+    strong = colorize((normalised + np.sign(normalised)) / 2, colors)
+    mixed: Pixels = np.rint(np.asarray(under) * (1 - opacity) + strong * opacity).astype(np.uint8)
+    return mixed
+
+
+def stretched(values: npt.ArrayLike) -> Values:
+    """Values from 0, for the lowest, to 1, for the highest; 0 for values that are not finite."""
+    numbers = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(numbers)
+    if not finite.any():
+        return np.zeros(numbers.shape)
+    low, high = numbers[finite].min(), numbers[finite].max()
+    return np.asarray((np.where(finite, numbers, low) - low) / ((high - low) or 1.0))
 
 
 def strip(pooled: Values) -> Values:

@@ -1,4 +1,4 @@
-"""Reading and writing picture files."""
+"""Files of pictures: their formats, and reading them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,16 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lrpfast.errors import FileError, InputError
-from lrpfast.view.files import write_whole
 
 
 def picture_format(path: str | os.PathLike[str]) -> str:
-    """The picture format that a path's suffix stands for; InputError where pillow cannot write it."""
+    """The picture format that a path's suffix stands for; InputError where there is none that can be written."""
     suffix = Path(path).suffix.lower()
-    name = Image.registered_extensions().get(suffix, "")
-    if name not in Image.SAVE:
+    name = "SVG" if suffix == ".svg" else Image.registered_extensions().get(suffix, "")
+    if name != "SVG" and name not in Image.SAVE:
         what = f"'{suffix}' is the suffix of no picture format" if suffix else "it has no suffix"
-        raise InputError(f"Cannot write '{path}' as a picture: {what}. Use .png, .jpg, .webp or .tiff.")
+        raise InputError(f"Cannot write '{path}' as a picture: {what}. Use .png, .svg, .pdf, .jpg, .webp or .tiff.")
     return name
-
-
-def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> Path:
-    """Write a picture in the format of its suffix, whole or not at all."""
-    name = picture_format(path)
-    return write_whole(path, lambda file: picture.save(file, name))
 
 
 def read_picture(path: str | os.PathLike[str]) -> Image.Image:
