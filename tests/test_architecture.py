@@ -34,13 +34,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.native": ENGINE | {"engine.reference", "engine.native", "_native"},
     "view": {"view", "errors"},
     "attribution": {"view", "errors"},
+    "grid": {"attribution", "view", "errors"},
     "seeds": {"composites", "model.layers", "errors"},
     "lrp": {"attribution", "seeds", "engine", "engine.reference", "engine.native", "model", "model.graph", *LANGUAGE},
     "check": {"check", "lrp", "attribution", "engine", "engine.reference", "model", "model.graph", *LANGUAGE},
     "baselines": {"baselines", "lrp", "attribution", "model", "model.layers", "errors"},
     "quantus": {"lrp", "attribution", "composites", "model", "errors"},
     "app": {"", "app", "check", "engine", "engine.native", "lrp", "seeds", "attribution", "model", "view", *LANGUAGE},
-    "": {"baselines", "check", "lrp", "attribution", "model", *LANGUAGE},
+    "": {"baselines", "check", "grid", "lrp", "attribution", "model", *LANGUAGE},
 }
 
 #: packages beside the standard library and NumPy, and the parts that may use them

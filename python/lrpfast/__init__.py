@@ -16,6 +16,7 @@ from lrpfast.errors import (
     ModelError,
     UnsupportedError,
 )
+from lrpfast.grid import grid
 from lrpfast.lrp import LRP
 from lrpfast.model import Model, load
 
@@ -38,6 +39,7 @@ __all__ = [
     "baselines",
     "check",
     "composites",
+    "grid",
     "load",
     "rules",
 ]
