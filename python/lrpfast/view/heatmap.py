@@ -23,7 +23,7 @@ ENTRIES = 257
 #: Colour maps besides those of matplotlib, from strongly against to strongly for, evenly spaced.
 OWN_MAPS = {
     "coldnhot": ("#ffffff", "#00ffff", "#0000ff", "#000000", "#ff0000", "#ffff00", "#ffffff"),
-    "blueorange": ("#062a52", "#0f5fa6", "#5aa7dc", "#ffffff", "#f0a04b", "#c25a00", "#5c2600"),
+    "blueorange": ("#0a3f86", "#1f6fb8", "#6fb3e3", "#ffffff", "#f4ad61", "#d96c06", "#8a3b00"),
 }
 
 
