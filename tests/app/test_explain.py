@@ -391,7 +391,7 @@ def test_class_can_be_told_apart(here, explain, rival, words):
 
 def test_class_cannot_be_told_apart_from_itself(here, refused):
     words = refused("model.onnx", "red.png", "--labels", "labels.txt", "--against", "red")
-    assert "'red.png': red is what is predicted, and cannot be told apart from itself" in words
+    assert "'red.png': Class 0, which sample 0 is explained for, cannot be told apart from itself" in words
     words = refused("model.onnx", "red.png", "--labels", "labels.txt", "-t", "blue", "--against", "blue")
     assert words.startswith("lrpfast: blue cannot be told apart from itself")
 

@@ -124,13 +124,8 @@ class Explainer:
         others = [prediction for prediction in predictions if prediction != explained]
         if self.against == "others":
             return "the mean of all others", explained.score - math.fsum(other.score for other in others) / len(others)
-        rival = others[0] if self.against == "runner_up" else None
-        rival = rival or next((other for other in others if other.index == self.against), None)
-        if rival is None:
-            raise InputError(
-                f"{explained.name} is what is predicted, and cannot be told apart from itself; choose the class to "
-                f"explain with --target, or another one for --against."
-            )
+        runner_up = self.against == "runner_up"
+        rival = others[0] if runner_up else next(other for other in others if other.index == self.against)
         return rival.name, explained.score - rival.score
 
     def sample(self, picture: Image.Image, preprocessing: Preprocessing) -> Floats:

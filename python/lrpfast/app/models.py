@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,8 +17,9 @@ from lrpfast.app.demo import shipped
 from lrpfast.app.outputs import make_folder
 from lrpfast.app.report import say, write_json
 from lrpfast.model import Model, load
+from lrpfast.view.blocks import raster
 from lrpfast.view.files import write_whole
-from lrpfast.view.pictures import write_picture
+from lrpfast.view.saving import write_picture
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def exported(networks: list[Embedded], folder: Path) -> list[Path]:
     make_folder(folder)
     written = [write_network(folder / network.file, network.content) for network in networks]
     _, digits = shipped()
-    pictures = enumerate(map(Image.fromarray, digits), 1)
+    pictures = enumerate(map(raster, digits), 1)
     return written + [write_picture(folder / f"digit_{number:02}.png", picture) for number, picture in pictures]
 
 

@@ -41,11 +41,9 @@ def rule_names() -> list[str]:
 
 def color_names() -> list[str]:
     """The colour maps, for the completion of a shell."""
-    import matplotlib
+    from lrpfast.view.heatmap import color_maps
 
-    from lrpfast.view.heatmap import OWN_MAPS
-
-    return [*OWN_MAPS, *matplotlib.colormaps]
+    return color_maps()
 
 
 Preprocess = Enum("Preprocess", {name: name for name in PREPROCESSINGS}, type=str)  # type: ignore[misc]

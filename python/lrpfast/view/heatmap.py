@@ -96,6 +96,13 @@ def normalise(pooled: npt.ArrayLike, scale: float | None = None, percentile: flo
     return np.clip(values / scale, -1.0, 1.0)
 
 
+def color_maps() -> list[str]:
+    """Names of all colour maps."""
+    import matplotlib
+
+    return [*OWN_MAPS, *matplotlib.colormaps]
+
+
 @lru_cache(maxsize=16)
 def color_table(colors: str) -> Pixels:
     """The colours of a map, shape (257, 3), from strongly against to strongly for; the middle entry is zero.
