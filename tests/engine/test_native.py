@@ -277,15 +277,25 @@ def test_relevance_reaches_the_image_by_patches_or_else_with_the_same_numbers(
     assert_another_way_to_the_same_numbers(by_patches, otherwise, 1e-6)
 
 
-@pytest.mark.parametrize("net", NETS)
-def test_denominators_that_are_kept_or_computed_again_give_the_same_numbers(
-    net: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def by_kept_and_by_new_denominators(net: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    """What AlphaBeta gives where the forward pass is the sum of its denominators, and where it is not."""
     found = []
     for products in (0, 10**9):
         monkeypatch.setattr("lrpfast.engine.native.prepared.WORTH_KEEPING", products)
         found.append(relevance(NETS[net], preset("epsilon_alpha2_beta1"), "native", inputs(2)))
-    assert_another_way_to_the_same_numbers(*found, 1e-5)
+    return found
+
+
+@pytest.mark.parametrize("net", [net for net in NETS if net != "plain"])
+def test_denominators_that_are_kept_or_computed_again_give_the_same_numbers(
+    net: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_another_way_to_the_same_numbers(*by_kept_and_by_new_denominators(net, monkeypatch), 1e-5)
+
+
+def test_max_pools_choose_among_values_that_are_no_sums_of_denominators(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, new = by_kept_and_by_new_denominators("plain", monkeypatch)
+    assert all(map(np.array_equal, kept, new))
 
 
 def test_flat_regions_stay_ties_under_winograd() -> None:

@@ -62,6 +62,7 @@ class Stage:
     window: core.Window | None = None
     margin: float = 0.0  # by which a value must be larger to win a pool, in shares of the largest around it
     keeps_values: bool = False  # whether the values ahead of the pool are looked at later
+    is_chosen_from: bool = False  # whether a max pool picks winners among its values
     stacks: tuple[PreparedStack, ...] = ()
 
     @property
@@ -88,8 +89,12 @@ class Stage:
 
     @property
     def sums_up(self) -> bool:
-        """Whether the forward pass's values are to be the sum of the denominators, which are kept for the way back."""
-        if isinstance(self.linear, ConvolutionMap) and self.linear.products < WORTH_KEEPING:
+        """Whether the forward pass's values are to be the sum of the denominators, which are kept for the way back.
+
+        That saves a convolution and costs digits, as much smaller values are left of two large ones. Where a max pool
+        picks winners it is not worth it: a near-tie that turns moves all relevance of a window.
+        """
+        if self.is_chosen_from or (isinstance(self.linear, ConvolutionMap) and self.linear.products < WORTH_KEEPING):
             return False
         totals: dict[InputPart, Part] = {}
         for prepared in self.stacks:
@@ -147,7 +152,7 @@ def prepare(
         if stages and not ended and _continues(stages[-1], step, plan):
             stages[-1] = _continued(stages[-1], step)
             continue
-        stages.append(_stage(step, weights, bench, shapes, step.node.name in roomy))
+        stages.append(_stage(step, plan, weights, bench, shapes, step.node.name in roomy))
         linear = stages[-1].linear
         if linear is not None:
             for name in step.node.inputs:
@@ -176,7 +181,7 @@ def _with_margins(stages: list[Stage]) -> tuple[Stage, ...]:
 
 
 def _stage(
-    step: Step, weights: dict[str, PreparedWeights], bench: Bench, shapes: dict[str, Shape], roomy: bool
+    step: Step, plan: Plan, weights: dict[str, PreparedWeights], bench: Bench, shapes: dict[str, Shape], roomy: bool
 ) -> Stage:
     node, layer = step.node, step.node.layer
     ins, out = tuple(shapes[name] for name in node.inputs), shapes[node.output]
@@ -194,7 +199,8 @@ def _stage(
             )
             keeps = any(stack.denominator == "forward" for stack in stacks)
             keeps |= any(group.gate != "open" for group in step.groups)
-            stage = replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)
+            chosen = _is_chosen_from(plan, node)
+            stage = replace(stage, linear=linear, stacks=stacks, keeps_values=keeps, is_chosen_from=chosen)
             if not stage.sums_up:
                 linear.prepare(WHOLE, False)
             if isinstance(step.rule, Gradient):
@@ -202,6 +208,15 @@ def _stage(
             return stage
         case _:
             return stage
+
+
+def _is_chosen_from(plan: Plan, node: Node) -> bool:
+    """Whether a max pool takes the node's values, as they are, activated, or moved."""
+    return any(
+        isinstance(other.layer, MaxPool)
+        or (other.layer.kind in ("activation", "routing") and _is_chosen_from(plan, other))
+        for other in plan.graph.consumers.get(node.output, ())
+    )
 
 
 def _continues(stage: Stage, step: Step, plan: Plan) -> bool:
