@@ -303,6 +303,14 @@ def test_sums_of_other_branches_stay(case):
 # Transposes and reshapes
 
 
+def test_a_reshape_that_puts_a_grey_channel_first_becomes_the_order_of_the_input_axes():
+    weights = {"s": np.array([-1, 1, 6, 5]), "w": np.ones((2, 1, 3, 3), np.float32)}
+    model = make_model([node("Reshape", "x s", "r"), node("Conv", "r w", "y")], ["N", 6, 5, 1], weights)
+    graph = canonize(read(model).graph)
+    assert graph.input_permutation == (2, 0, 1)
+    assert [entry.operator for entry in graph.nodes] == ["Conv"]
+
+
 def test_a_transpose_of_the_input_becomes_the_order_of_the_input_axes():
     nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Conv", "t w", "y")]
     graph = canonical(nodes, {"w": weights(2, 3, 3, 3)}, (6, 5, 3))

@@ -73,16 +73,30 @@ def _drop_identity(graph: Graph, node: Node) -> Graph | None:
 
 
 def _absorb_at_input(graph: Graph, node: Node) -> Graph | None:
-    """A transpose that alone reads the input becomes the order in which the graph takes the caller's axes."""
-    if not isinstance(node.layer, Transpose) or only_reader(graph, graph.input) is not node:
+    """A transpose that alone reads the input becomes the order in which the graph takes the caller's axes.
+
+    So does a reshape that only puts the one channel of grey pictures first.
+    """
+    if only_reader(graph, graph.input) is not node or node.output == graph.output:
         return None
-    if node.output == graph.output:
+    if isinstance(node.layer, Transpose):
+        permutation = node.layer.permutation
+    elif isinstance(node.layer, Reshape) and graph.known_shapes and _puts_channel_first(graph, node):
+        permutation = (2, 0, 1)
+    else:
         return None
-    permutation = node.layer.permutation
     if graph.input_permutation:
         permutation = tuple(graph.input_permutation[axis] for axis in permutation)
     kept = () if permutation == tuple(range(len(permutation))) else permutation
     return replace(bypass(graph, node), input_permutation=kept)
+
+
+def _puts_channel_first(graph: Graph, node: Node) -> bool:
+    """Whether a reshape makes (1, H, W) of (H, W, 1)."""
+    shapes = graph.known_shapes
+    assert shapes is not None
+    before, after = shapes[node.inputs[0]], shapes[node.output]
+    return len(before) == 3 and before[2] == 1 and before[0] != 1 and after == (1, *before[:2])
 
 
 def _transpose_as_reshape(graph: Graph, node: Node) -> Graph | None:
