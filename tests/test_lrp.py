@@ -482,7 +482,7 @@ BAD_INPUTS = {
         r"not \(1, 12, 12, 3\); .* This one has its channels last: pass x\.transpose\(0, 3, 1, 2\)\.$",
     ),
     "another size": (np.zeros((1, 3, 12, 13)), ValueError, r"of shape \(N, 3, 12, 12\), not \(1, 3, 12, 13\)"),
-    "another rank": (np.zeros((1, 432)), ValueError, r"not \(1, 432\); give a batch of such samples, .* file\.$"),
+    "another rank": (np.zeros((1, 432)), ValueError, r"not \(1, 432\); give a batch of such samples, .* layout\.$"),
     "a number": (1.0, ValueError, r"takes an input of shape \(N, 3, 12, 12\), not \(\); give a batch"),
     "empty": (np.zeros((0, *SHAPE)), ValueError, r"input is empty: shape \(0, 3, 12, 12\)"),
     "not finite": (NAN, ValueError, "The input holds 2 values that are NaN, infinite or too large for float32"),
@@ -491,6 +491,31 @@ BAD_INPUTS = {
     "complex": (np.zeros((1, *SHAPE), complex), TypeError, "must hold real numbers, not complex128"),
     "nothing": (None, TypeError, "must hold real numbers, not object"),
 }
+
+
+class Tensor:
+    """What another library hands over by DLPack alone."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __dlpack__(self, **options: object) -> object:
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+
+class Elsewhere(Tensor):
+    def __dlpack__(self, **options: object) -> object:
+        raise BufferError("the tensor is on the device cuda:0")
+
+
+def test_tensors_of_other_libraries_are_taken_by_dlpack(lrp: LRP) -> None:
+    x = samples(2).astype(np.float32)
+    assert (lrp.attribute(Tensor(x)).relevance == lrp.attribute(x).relevance).all()
+    with pytest.raises(InputTypeError, match=r"input is a Elsewhere .*cuda:0\. Pass an array, or a tensor on the CPU"):
+        lrp.attribute(Elsewhere(x))
 
 
 @pytest.mark.parametrize("case", BAD_INPUTS)

@@ -102,6 +102,7 @@ class LRP:
         ----------
         x : array_like, shape (N, ...)
             Inputs in the model's own layout, batch first; whole numbers for a model that begins with an embedding.
+            Tensors of other libraries are taken as they are, from the CPU.
         target : optional
             None explains each sample's highest score; an int, or N ints, that class; an (N, T) int array T
             classes a sample, which share one forward pass; a float array of the output's shape is put at the

@@ -85,12 +85,19 @@ def _check_apart(index: npt.NDArray[np.integer], rival: npt.NDArray[np.integer])
         )
 
 
-def array_of(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
-    """The values as an array; InputError if they are none."""
+def array_of(values: Any, name: str) -> npt.NDArray[Any]:
+    """The values as an array; InputError if they are none, InputTypeError for a tensor that NumPy cannot read."""
     try:
+        if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
+            return np.from_dlpack(values)
         return np.asarray(values)
     except ValueError as error:
         raise InputError(f"{name} is no array: {error}.") from None
+    except (BufferError, RuntimeError, TypeError) as error:
+        raise InputTypeError(
+            f"{name} is a {type(values).__name__} that NumPy cannot read: {str(error).rstrip('.')}. Pass an array, or "
+            f"a tensor on the CPU in float32, without gradients: x.detach().cpu().float()."
+        ) from None
 
 
 def finite(values: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Array:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -160,7 +162,11 @@ def test_names_of_nodes_are_unique():
 BROKEN = {
     "empty": (b"", "is empty"),
     "text": (b"this is not a network", "no ONNX model"),
-    "a zip archive": (b"PK\x03\x04rest", "PyTorch checkpoint"),
+    "a zip archive": (b"PK\x03\x04rest", "a ZIP archive, such as a checkpoint of PyTorch.*from_torch"),
+    "HDF5": (b"\x89HDF\r\n", r"an HDF5 file, such as a Keras model; lrpfast\.from_keras\(keras"),
+    "a pickle": (pickle.dumps({"weights": 1}), r"a Python pickle.*from_torch.*from_sklearn"),
+    "TensorFlow Lite": (b"\x1c\0\0\0TFL3rest", "a TensorFlow Lite model; convert it: python -m tf2onnx"),
+    "safetensors": (b"\2\0\0\0\0\0\0\0{}", r"weights alone \(safetensors\); build its module"),
     "truncated": (small_net().SerializeToString()[:-700], "truncated"),
 }
 
@@ -183,10 +189,29 @@ def test_names_that_are_no_text_are_damage():
         load(content.replace(b"rectifier", b"rect\xc9fier"))
 
 
+@pytest.mark.parametrize(
+    ("member", "what"),
+    [
+        ("net/data.pkl", "a checkpoint of PyTorch; build its module"),
+        ("net/constants.pkl", r"a TorchScript module; lrpfast\.from_torch"),
+        ("config.json", r"a Keras model; lrpfast\.from_keras"),
+    ],
+)
+def test_members_tell_what_an_archive_is(member, what):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(member, "")
+    with pytest.raises(ModelError, match=f"The given bytes is not an ONNX file but {what}"):
+        load(content.getvalue())
+
+
 def test_a_path_that_leads_to_no_file_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"no file .*missing\.onnx"):
         load(tmp_path / "missing.onnx")
-    with pytest.raises(ModelError, match="is a folder"):
+    with pytest.raises(ModelError, match="not an ONNX file but a folder; give the path"):
+        load(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(ModelError, match="but a TensorFlow SavedModel; convert it: python -m tf2onnx"):
         load(tmp_path)
 
 
@@ -461,3 +486,30 @@ def test_a_damaged_file_raises_nothing_but_model_errors():
         damaged = content[:place] + bytes([content[place] ^ 0xA5]) + content[place + 1 :]
         with contextlib.suppress(ModelError):
             load(damaged)
+
+
+def net_for(*sample):
+    """A model for samples of that shape."""
+    return load(make_model([node("Relu", "x", "y")], ["N", *sample]))
+
+
+@pytest.mark.parametrize(
+    ("sample", "given", "remedy"),
+    [
+        ((3, 8, 6), (3, 8, 6), r"A batch axis is missing: pass x\[None\]\."),
+        ((3, 8, 6), (2, 8, 6, 3), r"This one has its channels last: pass x\.transpose\(0, 3, 1, 2\)\."),
+        ((3, 8, 6), (8, 6, 3), r"This one has its channels last: pass x\[None\]\.transpose\(0, 3, 1, 2\)\."),
+        ((8, 6, 3), (2, 3, 8, 6), r"This one has its channels first: pass x\.transpose\(0, 2, 3, 1\)\."),
+        ((3, None, None), (2, 8, 6, 3), r"pass x\.transpose\(0, 3, 1, 2\)\."),
+        ((2, 50), (4, 50, 2), r"This one has its channels last: pass x\.transpose\(0, 2, 1\)\."),
+        ((1, 8, 6), (4, 8, 6), r"An axis for the channel is missing: pass x\[:, None\]\."),
+        ((8, 6, 1), (4, 8, 6), r"An axis for the channel is missing: pass x\[\.\.\., None\]\."),
+        ((1, 8, 6), (8, 6), r"channel is missing, and one for the batch: pass x\[None, None\]\."),
+        ((3, 8, 6), (2, 3, 30, 40), r"layout\. Resize pictures to 8 x 6 pixels first\."),
+        ((3, 8, 6), (30, 40, 3), r"pass x\[None\]\.transpose\(0, 3, 1, 2\)\. Resize pictures to 8 x 6 pixels first\."),
+        ((5,), (2, 3), r"layout\.$"),
+    ],
+)  # fmt: skip
+def test_a_batch_of_another_shape_is_shown_the_way(sample, given, remedy):
+    with pytest.raises(InputError, match=remedy):
+        net_for(*sample).accept(given)

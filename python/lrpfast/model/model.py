@@ -45,28 +45,30 @@ class Model:
 
         A batch may have any size, also where the file fixes one: layers work sample by sample.
         """
-        if not self._takes(shape):
-            hint = self._remedy(tuple(shape))
+        sample = tuple(shape[1:])
+        if len(shape) == 0 or not _fits(sample, self.sample_shape):
             raise InputError(
                 f"The model '{self.name}' takes an input of shape {_shape_text(('N', *self.sample_shape))}, not "
-                f"{_shape_text(shape)}; give a batch of such samples, in the layout of the model's file.{hint}"
+                f"{_shape_text(shape)}; give a batch of such samples, in the model's own layout.{self._remedy(shape)}"
             )
-        return tuple(shape[1:])
+        return sample
 
-    def _takes(self, shape: Sequence[int]) -> bool:
-        """Whether a batch of `shape` fits the model's input."""
-        return len(shape) == len(self.input_shape) and all(
-            known in (None, size) for known, size in zip(self.sample_shape, shape[1:], strict=True)
-        )
-
-    def _remedy(self, shape: tuple[int, ...]) -> str:
-        """What makes an input of `shape` one that the model takes, where that can be told."""
-        if shape == self.sample_shape:
-            return " A batch axis is missing: pass x[None]."
-        axes = tuple(range(1, len(shape)))
-        for hint, order in (("last", (0, *axes[-1:], *axes[:-1])), ("first", (0, *axes[1:], *axes[:1]))):
-            if len(axes) > 1 and self._takes([shape[axis] for axis in order]):
-                return f" This one has its channels {hint}: pass x.transpose{order}."
+    def _remedy(self, shape: Sequence[int]) -> str:
+        """What makes of an array of that shape one that the model takes, if moving axes or resizing does."""
+        sample = self.sample_shape
+        candidates = _rearranged(tuple(shape), len(sample))
+        for what, expression, found in candidates:
+            if _fits(found[1:], sample):
+                return f" {what}: pass {expression}."
+        axis = self.graph.input_permutation[0] if self.graph.input_permutation else 0
+        if len(sample) != 3 or sample[axis] not in (1, 3):
+            return ""
+        free = [size if place == axis else None for place, size in enumerate(sample)]
+        pixels = " x ".join(str(size) for place, size in enumerate(sample) if place != axis)
+        for what, expression, found in (("", "", tuple(shape)), *candidates):
+            if _fits(found[1:], free):
+                moved = f" {what}: pass {expression}." if what else ""
+                return f"{moved} Resize pictures to {pixels} pixels first."
         return ""
 
     def __repr__(self) -> str:
@@ -133,6 +135,28 @@ def load(
         output_shape=reading.output_shape,
         dropped_head=reading.dropped_head,
     )
+
+
+def _fits(sample: Sequence[int], known: Sequence[int | None]) -> bool:
+    return len(sample) == len(known) and all(size in (None, given) for size, given in zip(known, sample, strict=True))
+
+
+def _rearranged(shape: Shape, rank: int) -> list[tuple[str, str, Shape]]:
+    """What a batch of samples with `rank` axes may have been meant to be: what is wrong, the cure, its shape then."""
+    found = [("A batch axis is missing", "x[None]", (1, *shape))]
+    if rank > 1 and len(shape) in (rank, rank + 1):
+        batch, name = (shape, "x") if len(shape) > rank else ((1, *shape), "x[None]")
+        orders = {"last": (0, rank, *range(1, rank)), "first": (0, *range(2, rank + 1), 1)}
+        for place, order in orders.items():
+            moved = tuple(batch[axis] for axis in order)
+            found.append((f"This one has its channels {place}", f"{name}.transpose{order}", moved))
+    if rank > 1 and shape:
+        channel = "An axis for the channel is missing"
+        found.append((channel, "x[:, None]", (shape[0], 1, *shape[1:])))
+        found.append((channel, "x[..., None]", (*shape, 1)))
+        found.append((f"{channel}, and one for the batch", "x[None, None]", (1, 1, *shape)))
+        found.append((f"{channel}, and one for the batch", "x[None, ..., None]", (1, *shape, 1)))
+    return found
 
 
 def _shape_text(shape: Sequence[int | str | None]) -> str:

@@ -11,14 +11,9 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx.inliner import inline_local_functions
 
 from lrpfast.errors import InputTypeError, ModelError
+from lrpfast.model.onnx_import.foreign import file_kind, folder_kind, object_kind
 
 OLDEST_OPSET = 7
-
-SIGNATURES = {
-    b"PK\x03\x04": "a ZIP archive, such as a PyTorch checkpoint or a Keras file",
-    b"\x89HDF": "an HDF5 file, such as a Keras model",
-    b"\x80\x02": "a Python pickle, such as an old PyTorch checkpoint",
-}
 
 
 def model_proto(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
@@ -32,13 +27,15 @@ def model_proto(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tup
         path = Path(source)
         return _checked(_from_file(path), f"'{path}'"), path.stem
     raise InputTypeError(
-        f"A model is loaded from a path, bytes or an onnx.ModelProto, not from {type(source).__name__}."
+        f"A model is loaded from a path, bytes or an onnx.ModelProto, not from {type(source).__name__}"
+        f"{object_kind(source)}."
     )
 
 
 def _from_file(path: Path) -> onnx.ModelProto:
     if path.is_dir():
-        raise ModelError(f"'{path}' is a folder, not an ONNX file; give the path of the .onnx file itself.")
+        what = folder_kind(path) or "a folder; give the path of the .onnx file itself"
+        raise ModelError(f"'{path}' is not an ONNX file but {what}.")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -58,9 +55,8 @@ def _from_file(path: Path) -> onnx.ModelProto:
 def _parsed(content: bytes, origin: str) -> onnx.ModelProto:
     if not content:
         raise ModelError(f"{_sentence(origin)} is empty; export or download the model again.")
-    for signature, what in SIGNATURES.items():
-        if content.startswith(signature):
-            raise ModelError(f"{_sentence(origin)} is {what}, not an ONNX file; export the model to ONNX first.")
+    if what := file_kind(content):
+        raise ModelError(f"{_sentence(origin)} is not an ONNX file but {what}.")
     try:
         return onnx.load_model_from_string(content)
     except DecodeError:
