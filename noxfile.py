@@ -1,4 +1,7 @@
-"""Development sessions: ``nox -s tests``, ``nox -s lint``, ``nox -s types``, ``nox -s bench``, ``nox -s aarch64``."""
+"""Development sessions: ``nox -s tests``, ``nox -s lint``, ``nox -s types``, ``nox -s bench``, ``nox -s aarch64``.
+
+``nox -s frontends`` runs the tests that need torch and Keras.
+"""
 
 from glob import glob
 
@@ -11,6 +14,13 @@ nox.options.sessions = ["lint", "types", "tests"]
 def tests(session: nox.Session) -> None:
     session.install(".[test]")
     session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def frontends(session: nox.Session) -> None:
+    """The front ends with the frameworks themselves."""
+    session.install(".[test,frontends]")
+    session.run("pytest", "tests/frontends", *session.posargs, env={"KERAS_BACKEND": "torch"})
 
 
 @nox.session

@@ -40,14 +40,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "check": {"check", "lrp", "attribution", "engine", "engine.reference", "model", "model.graph", *LANGUAGE},
     "baselines": {"baselines", "lrp", "attribution", "model", "model.layers", "errors"},
     "quantus": {"lrp", "attribution", "composites", "model", "errors"},
+    "frontends": {"frontends", "model", "errors"},
+    "captum": {"frontends", "lrp", "composites", "model", "errors"},
     "app": {"", "app", "check", "engine", "engine.native", "lrp", "seeds", "attribution", "model", "view", *LANGUAGE},
-    "": {"baselines", "check", "grid", "lrp", "attribution", "model", *LANGUAGE},
+    "": {"baselines", "check", "frontends", "grid", "lrp", "attribution", "model", *LANGUAGE},
 }
 
 #: packages beside the standard library and NumPy, and the parts that may use them
 OTHERS = {
     "google": {"model"},  # protobuf, which onnx brings along
-    "onnx": {"model", "app"},
+    "onnx": {"model", "frontends", "app"},
+    "torch": {"frontends", "captum"},
+    "keras": {"frontends"},
+    "sklearn": {"frontends"},
     "PIL": {"view", "app"},
     "matplotlib": {"view"},
     "rich": {"app"},
@@ -130,7 +135,7 @@ def test_an_upward_import_is_seen(module: str, source: str, found: str) -> None:
 
 def test_the_package_loads_no_optional_package() -> None:
     """Nor anything else that a first heatmap would have to wait for."""
-    unwanted = ("typer", "rich", "PIL", "matplotlib", "onnxruntime", "torch", "scipy")
+    unwanted = ("typer", "rich", "PIL", "matplotlib", "onnxruntime", "torch", "keras", "sklearn", "scipy")
     code = f"import lrpfast, sys; print([name for name in {unwanted} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -16,6 +16,7 @@ from lrpfast.errors import (
     ModelError,
     UnsupportedError,
 )
+from lrpfast.frontends import from_keras, from_sklearn, from_torch
 from lrpfast.grid import grid
 from lrpfast.lrp import LRP
 from lrpfast.model import Model, load
@@ -39,6 +40,9 @@ __all__ = [
     "baselines",
     "check",
     "composites",
+    "from_keras",
+    "from_sklearn",
+    "from_torch",
     "grid",
     "load",
     "rules",
