@@ -24,6 +24,7 @@ ENTRIES = 257
 OWN_MAPS = {
     "coldnhot": ("#ffffff", "#00ffff", "#0000ff", "#000000", "#ff0000", "#ffff00", "#ffffff"),
     "blueorange": ("#0a3f86", "#1f6fb8", "#6fb3e3", "#ffffff", "#f4ad61", "#d96c06", "#8a3b00"),
+    "night": ("#a9deff", "#4da3f2", "#1d4f9e", "#121213", "#a3381a", "#f28a3c", "#ffd699"),
 }
 
 
@@ -107,8 +108,8 @@ def color_maps() -> list[str]:
 def color_table(colors: str) -> Pixels:
     """The colours of a map, shape (257, 3), from strongly against to strongly for; the middle entry is zero.
 
-    `colors` is "coldnhot" (black at zero), "blueorange" (told apart by colour-blind people), or any colour
-    map of matplotlib, such as "seismic" or "bwr".
+    `colors` is "coldnhot" (black at zero), "night" (for dark pages), "blueorange" (told apart by colour-blind people),
+    or any colour map of matplotlib, such as "seismic" or "bwr".
     """
     with optional("Colouring a heatmap"):
         import matplotlib
