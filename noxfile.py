@@ -1,6 +1,6 @@
 """Development sessions: ``nox -s tests``, ``nox -s lint``, ``nox -s types``, ``nox -s bench``, ``nox -s aarch64``.
 
-``nox -s frontends`` runs the tests that need torch and Keras.
+``nox -s frontends`` runs the tests that need torch and Keras, ``nox -s browser`` those that need Chromium.
 """
 
 from glob import glob
@@ -42,6 +42,13 @@ def types(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     session.install(".[bench]")
     session.run("pytest", "benchmarks", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Tests of the live page in Chromium: `apt-get install chromium`, or name another one by the variable CHROMIUM."""
+    session.install(".[browser]")
+    session.run("pytest", "tests/app/serve/test_browser.py", *session.posargs)
 
 
 @nox.session

@@ -56,7 +56,9 @@ OTHERS = {
     "PIL": {"view", "app"},
     "matplotlib": {"view"},
     "rich": {"app"},
+    "starlette": {"app"},
     "typer": {"app"},
+    "uvicorn": {"app"},
 }
 
 

@@ -238,3 +238,64 @@ def composites(
         from lrpfast.app.composites import run_composites
 
         run_composites(name, as_json)
+
+
+@app.command(
+    cls=command(
+        "# draw digits",
+        "lrpfast serve --open",
+        "# drop pictures, for a model of yours",
+        "lrpfast serve model.onnx -p imagenet --labels names.txt",
+    )
+)
+def serve(
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="ONNX file of a classifier of pictures.",
+            show_default="handwritten digits, to draw",
+        ),
+    ] = None,
+    labels: options.Labels = None,
+    preprocess: options.PreprocessName = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    bgr: options.Bgr = None,
+    resize: options.Resizing = options.Resize.crop,
+    size: options.Size = None,
+    host: Annotated[
+        str, typer.Option(metavar="NAME", help="Address to listen on; 0.0.0.0 for the whole network.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 for any that is free.")
+    ] = 8477,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    as_json: options.AsJson = False,
+    threads: options.Threads = None,
+    debug: options.Debug = False,
+) -> None:
+    """Explain in the browser, live: digits that one draws, or pictures with MODEL.
+
+    Anybody who can reach the address can use it; unless told otherwise, that
+    is this machine alone.
+    """
+    with failures(debug):
+        from lrpfast.app.serve.command import Request, run_serve
+
+        assumed = preprocess is None and mean is None and std is None
+        run_serve(
+            Request(
+                model=model,
+                labels=labels,
+                preprocessing=scaling(preprocess, mean, std, bgr),
+                assumed=assumed,
+                resize=resize.value,
+                size=size,
+                threads=threads,
+                host=host,
+                port=port,
+                open=open_page,
+                json=as_json,
+            )
+        )

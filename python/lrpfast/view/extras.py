@@ -1,4 +1,4 @@
-"""Packages that only pictures and the command line need."""
+"""Packages that only pictures, the command line and the live page need."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from lrpfast.errors import MissingExtraError
 
-OPTIONAL = ("PIL", "matplotlib", "rich", "typer")
-INSTALL = 'pip install "lrpfast[cli]"'
+#: The extra of lrpfast that brings each.
+EXTRAS = {"PIL": "cli", "matplotlib": "cli", "rich": "cli", "typer": "cli", "starlette": "web", "uvicorn": "web"}
 
 
 @contextmanager
@@ -18,7 +18,8 @@ def optional(purpose: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in OPTIONAL:
+        if package not in EXTRAS:
             raise
         name = "pillow" if package == "PIL" else package
-        raise MissingExtraError(f"{purpose} needs the package {name}, which is not installed: {INSTALL}") from error
+        install = f'pip install "lrpfast[{EXTRAS[package]}]"'
+        raise MissingExtraError(f"{purpose} needs the package {name}, which is not installed: {install}") from error

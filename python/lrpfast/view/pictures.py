@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import warnings
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lrpfast.errors import FileError, InputError
+
+#: Formats of pictures that are read from anybody; some others have pillow run programs.
+COMMON = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
 
 
 def picture_format(path: str | os.PathLike[str]) -> str:
@@ -31,17 +36,39 @@ def read_picture(path: str | os.PathLike[str]) -> Image.Image:
         There is no such file, it cannot be read, or it is no picture, truncated, or too large.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pillow warns of large pictures long before it refuses them
-            with Image.open(path) as file:
-                file.load()
-                upright = ImageOps.exif_transpose(file)
-            return _rgb(upright)
+        return _decoded(path)
     except Exception as error:  # pillow's decoders raise many kinds on broken files
-        raise FileError(f"Cannot read the picture '{path}': {_reason(path, error)}") from error
+        raise FileError(f"Cannot read the picture '{path}': {_reason(error, path)}") from error
 
 
-def _reason(path: str | os.PathLike[str], error: Exception) -> str:
+def decode_picture(data: bytes, most_pixels: int) -> Image.Image:
+    """As `read_picture`, from the bytes of a file that anybody may have sent.
+
+    Raises
+    ------
+    FileError
+        The bytes are no picture of a common format, truncated, or of more than `most_pixels`.
+    """
+    try:
+        return _decoded(BytesIO(data), COMMON, most_pixels)
+    except Exception as error:
+        raise FileError(f"Cannot read the picture: {_reason(error)}") from error
+
+
+def _decoded(
+    source: str | os.PathLike[str] | BinaryIO, formats: tuple[str, ...] | None = None, most_pixels: int | None = None
+) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pillow warns of large pictures long before it refuses them
+        with Image.open(source, formats=formats) as file:
+            if most_pixels is not None and file.width * file.height > most_pixels:
+                raise Image.DecompressionBombError(f"{file.width} x {file.height}, the limit is {most_pixels:,}")
+            file.load()
+            upright = ImageOps.exif_transpose(file)
+        return _rgb(upright)
+
+
+def _reason(error: Exception, path: str | os.PathLike[str] = "") -> str:
     match error:
         case FileNotFoundError():
             return "there is no such file. Check the path."
