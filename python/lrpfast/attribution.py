@@ -79,6 +79,11 @@ class Attribution:
 
         ``channels(layer)[0].argsort()[::-1]`` ranks those of the first sample by what they contributed.
 
+        Parameters
+        ----------
+        layer : str
+            Its name, as it was given in ``layers=``.
+
         Returns
         -------
         ndarray, shape (N, C) or (N, T, C)

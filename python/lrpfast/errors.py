@@ -16,7 +16,17 @@ class ModelError(LRPError, ValueError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A node of a file that lrpfast cannot explain: its name, its operator, both in words, and the reason."""
+    """A node of a file that lrpfast cannot explain.
+
+    Attributes
+    ----------
+    name, operator : str
+        What the file calls it.
+    node : str
+        Both in words, with the shapes of its inputs.
+    reason : str
+        Why it cannot be explained, and what to do.
+    """
 
     name: str
     operator: str

@@ -52,7 +52,14 @@ class LRP:
     ModelError
         The model cannot be read, or holds what cannot be explained.
     InputError
-        An unknown backend or a number of threads below 1.
+        An unknown backend, or a number of threads or bytes below 1.
+    InputTypeError
+        The composite is neither a name nor a `Composite`.
+
+    References
+    ----------
+    Bach et al., *On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise Relevance
+    Propagation*, PLOS ONE 10(7), 2015.
 
     Examples
     --------

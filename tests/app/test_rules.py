@@ -37,7 +37,7 @@ def test_json_has_what_the_rules_say(lrpfast):
     assert box["parameters"] == {"low": None, "high": None, "stabilizer": 1e-6}
     assert box["layers"] == ["conv", "dense"]
     assert box["reference"] == rules.ZBox.reference
-    assert found["Gradient"]["reference"] is None
+    assert found["Pass"]["reference"] is None
 
 
 def test_unknown_rule_is_refused_with_close_ones(lrpfast):

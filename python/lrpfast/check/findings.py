@@ -14,6 +14,13 @@ class Account:
 
     ``received = handed_down + bias + stabilizer + rule`` up to rounding. Of several samples it is the mean, in
     which each counts as much as its score is large.
+
+    Attributes
+    ----------
+    received, handed_down : float
+        Relevance at the output and at the input.
+    bias, stabilizer, rule : float
+        What went to biases, to stabilizers, and what the rule itself did not conserve.
     """
 
     received: float
@@ -70,9 +77,20 @@ class Proof:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer: what the file calls it (`operator`), what it became (`kind`), its rule, and the verdict.
+    """What `check` says of one layer.
 
-    `reason` is empty for an exact one. `account` is None where nothing was measured, and where no relevance comes by.
+    Attributes
+    ----------
+    name, operator : str
+        What the file calls it.
+    kind, rule : str
+        What it became, and which rule it gets; empty for a node that cannot be explained.
+    verdict : {"exact", "heuristic", "unsupported"}
+        Whether relevance is conserved or accounted for, settled by a convention, or cannot be told.
+    reason : str
+        Why it is not exact.
+    account : Account or None
+        Where relevance went; None where nothing was measured, and where no relevance comes by.
     """
 
     name: str

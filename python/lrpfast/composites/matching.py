@@ -14,11 +14,21 @@ from lrpfast.model.layers import KINDS, ActivationName, Kind
 class LayerInfo:
     """What a composite may ask of a layer.
 
-    `depth` counts the weighted layers (conv and dense) from the input, 0 the first, and `depths` is their
-    number; a layer without weights has the depth of the weighted one before it. `first` is true for a
-    weighted layer that no other weighted layer comes before, `last` for one that none comes after. `function` is
-    that of an activation, such as "relu", and empty for other layers. `activated` is true for a layer whose output goes
-    through activations only.
+    Attributes
+    ----------
+    name, operator : str
+        What the file calls it.
+    kind : str
+        conv, dense, affine, activation, sum, average, max, gate or routing.
+    first, last : bool
+        True for a weighted layer that no other weighted layer comes before, or after.
+    depth, depths : int
+        Weighted layers (conv and dense) counted from the input, 0 the first, and their number; a layer without weights
+        has the depth of the weighted one before it.
+    function : str
+        That of an activation, such as "relu"; empty for other layers.
+    activated : bool
+        True for a layer whose output goes through activations only.
     """
 
     name: str
@@ -74,7 +84,13 @@ class Not(Match):
 
 @dataclass(frozen=True, init=False)
 class OfKind(Match):
-    """Layers of these kinds: conv, dense, affine, activation, sum, average, max, gate, routing."""
+    """Layers of these kinds: conv, dense, affine, activation, sum, average, max, gate, routing.
+
+    Raises
+    ------
+    CompositeError
+        A name is that of no kind.
+    """
 
     kinds: tuple[Kind, ...]
 
@@ -93,7 +109,7 @@ class OfKind(Match):
 
 @dataclass(frozen=True)
 class OfFunction(Match):
-    """Activations of one function, such as relu, leaky_relu or clip (see `lrpfast.model.layers.Activation`)."""
+    """Activations of one `function`, such as relu, leaky_relu or clip (see `lrpfast.model.layers.Activation`)."""
 
     function: ActivationName
 
@@ -106,7 +122,7 @@ class OfFunction(Match):
 
 @dataclass(frozen=True)
 class Named(Match):
-    """Layers whose name matches a pattern with the wildcards of a shell, such as ``"features.*"``."""
+    """Layers whose name matches `pattern`, with the wildcards of a shell, such as ``"features.*"``."""
 
     pattern: str
 
@@ -167,7 +183,7 @@ class Depth(Match):
 
 @dataclass(frozen=True)
 class Where(Match):
-    """Layers for which a function of the `LayerInfo` is true."""
+    """Layers for which `predicate`, a function of the `LayerInfo`, is true."""
 
     predicate: Callable[[LayerInfo], bool]
 

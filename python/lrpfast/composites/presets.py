@@ -4,6 +4,11 @@ Sources: Kohlbrenner et al., *Towards Best Practice in Explaining Neural Network
 2020; Anders et al., *Software for Dataset-wide XAI*, 2021 (Zennit's names); Alber et al., *iNNvestigate
 Neural Networks!*, JMLR 2019 (the presets A and B, deep Taylor). iNNvestigate puts the whole bias into both
 denominators of AlphaBeta; here, as in Zennit, each gets the part of its sign.
+
+Parameters mean the same in all: `epsilon` is that of the Epsilon rule and `stabilizer` that of the others, in units of
+a layer's output; `gamma` and `beta` are those of Gamma and ReLUBetaSmooth; `low` and `high` are the bounds of the
+model's input, in its units and layout, as numbers or arrays that broadcast against one sample (see `ZBox`). What makes
+no sense raises a CompositeError.
 """
 
 from __future__ import annotations
@@ -53,7 +58,22 @@ def preset(name: str) -> Callable[[Factory], Factory]:
 
 
 def named(name: str) -> Composite:
-    """The preset of that name; raises CompositeError where there is none, or it needs parameters."""
+    """The preset of that name, with its defaults.
+
+    Parameters
+    ----------
+    name : str
+        One of `PRESETS`.
+
+    Returns
+    -------
+    Composite
+
+    Raises
+    ------
+    CompositeError
+        There is no preset of that name, or it needs parameters.
+    """
     factory = PRESETS.get(name)
     if factory is None:
         close = get_close_matches(name, PRESETS, n=3, cutoff=0.5)
@@ -180,25 +200,25 @@ def ZPlusEverywhere(stabilizer: float = 1e-6) -> Composite:
 
 @preset("gradient")
 def PlainGradient() -> Composite:
-    """The gradient of the explained score."""
+    """The gradient of the explained score (Simonyan et al., *Deep Inside Convolutional Networks*, 2014)."""
     return Composite("gradient", [(EVERYTHING, Gradient())], seed="one")
 
 
 @preset("gradient_x_input")
 def GradientXInput() -> Composite:
-    """The gradient of the explained score, times the input."""
+    """The gradient of the explained score, times the input (Shrikumar et al., *Not Just a Black Box*, 2016)."""
     return Composite("gradient_x_input", [(EVERYTHING, Gradient())], seed="one", times_input=True)
 
 
 @preset("deconvnet")
 def DeconvNet() -> Composite:
-    """The gradient with the signal clipped at every ReLU."""
+    """The gradient with the signal clipped at every ReLU (Zeiler and Fergus, ECCV 2014)."""
     return Composite("deconvnet", [(OfFunction("relu"), ReLUDeconvNet()), (EVERYTHING, Gradient())], seed="one")
 
 
 @preset("guided_backprop")
 def GuidedBackprop() -> Composite:
-    """The gradient with the signal clipped at every ReLU, and passed by active units alone."""
+    """As DeconvNet, with the signal passed by active units alone (Springenberg et al., ICLR workshop 2015)."""
     return Composite(
         "guided_backprop", [(OfFunction("relu"), ReLUGuidedBackprop()), (EVERYTHING, Gradient())], seed="one"
     )
@@ -206,5 +226,5 @@ def GuidedBackprop() -> Composite:
 
 @preset("beta_smooth")
 def BetaSmooth(beta: float = 10.0) -> Composite:
-    """The gradient with every ReLU as smooth as a softplus."""
+    """The gradient with every ReLU as smooth as a softplus (Dombrowski et al., NeurIPS 2019)."""
     return Composite("beta_smooth", [(OfFunction("relu"), ReLUBetaSmooth(beta)), (EVERYTHING, Gradient())], seed="one")

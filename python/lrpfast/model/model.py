@@ -19,11 +19,22 @@ Source: TypeAlias = str | os.PathLike[str] | bytes | onnx.ModelProto
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A trained network, ready to be explained.
+    """A trained network, ready to be explained; `load` makes it, ``print(model)`` shows a table of its layers.
 
-    `graph` is canonical. Shapes are complete, the batch first, with None for an axis of free size, in the
-    layout of the file. `output_shape` is that of the scores; `dropped_head` names a final Softmax, LogSoftmax
-    or Sigmoid that was left out to reach them.
+    Shapes are complete, the batch first, with None for an axis of free size, in the layout of the file.
+
+    Attributes
+    ----------
+    graph : Graph
+        The layers, in canonical form.
+    name : str
+        Name of the file without its suffix, or that of the graph.
+    input_name, output_name : str
+        What the file calls the input that is explained, and the scores.
+    input_shape, output_shape : tuple of int or None
+        Shape of the input, and of the scores.
+    dropped_head : str or None
+        Operator of a final Softmax, LogSoftmax or Sigmoid that was left out to reach the scores.
     """
 
     graph: Graph
@@ -40,10 +51,23 @@ class Model:
         return self.input_shape[1:]
 
     def accept(self, shape: Sequence[int]) -> Shape:
-        """Shape of one sample of a batch of the given shape; InputError if the model does not take such a
-        batch.
+        """Shape of one sample of a batch of the given shape.
 
         A batch may have any size, also where the file fixes one: layers work sample by sample.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            That of the batch, (N, ...).
+
+        Returns
+        -------
+        tuple of int
+
+        Raises
+        ------
+        InputError
+            The model does not take such a batch.
         """
         sample = tuple(shape[1:])
         if len(shape) == 0 or not _fits(sample, self.sample_shape):

@@ -26,6 +26,11 @@ class AlphaBeta(LinearRule):
     zero_bias : bool
         Leave the bias out of the denominators, so that it absorbs no relevance.
 
+    Raises
+    ------
+    CompositeError
+        alpha or beta is negative, their difference is not 1, or the stabilizer is negative or not finite.
+
     References
     ----------
     Bach et al., PLOS ONE 10(7), 2015, eq. 60.

@@ -23,6 +23,11 @@ class Epsilon(LinearRule):
     zero_bias : bool
         Leave the bias out of the denominator, so that it absorbs no relevance.
 
+    Raises
+    ------
+    CompositeError
+        epsilon is negative or not finite.
+
     References
     ----------
     Bach et al., *On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise Relevance

@@ -21,6 +21,11 @@ class Flat(LinearRule):
     stabilizer : float
         Distance that the denominator is moved away from zero, >= 0.
 
+    Raises
+    ------
+    CompositeError
+        The stabilizer is negative or not finite.
+
     References
     ----------
     Lapuschkin et al., *Unmasking Clever Hans predictors and assessing what machines really learn*, Nature

@@ -26,6 +26,11 @@ class Gamma(LinearRule):
     zero_bias : bool
         Leave the bias out of the denominators, so that it absorbs no relevance; z keeps it.
 
+    Raises
+    ------
+    CompositeError
+        gamma or the stabilizer is negative or not finite.
+
     References
     ----------
     Montavon et al., *Layer-Wise Relevance Propagation: An Overview*, 2019; generalised to inputs of both

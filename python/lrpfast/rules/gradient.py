@@ -19,6 +19,12 @@ class Pass(Rule):
 
 @dataclass(frozen=True)
 class Gradient(Rule):
-    """Multiply by the transposed Jacobian: ``R = J'R'``; that of max pooling hands all to the winner."""
+    """Multiply by the transposed Jacobian: ``R = J'R'``; that of max pooling hands all to the winner.
+
+    References
+    ----------
+    Simonyan, Vedaldi, Zisserman, *Deep Inside Convolutional Networks*, ICLR workshop 2014.
+    """
 
     formula: ClassVar[str] = "J'R"
+    reference: ClassVar[str] = "Simonyan et al., ICLR workshop 2014"

@@ -21,6 +21,11 @@ class Magnitude(LinearRule):
     ----------
     stabilizer : float
         Distance that the denominator is moved away from zero, in units of the layer's output, >= 0.
+
+    Raises
+    ------
+    CompositeError
+        The stabilizer is negative or not finite.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"sum", "average"})

@@ -20,10 +20,20 @@ class Norm(LinearRule):
     ----------
     stabilizer : float
         Distance that the denominator is moved away from zero, in units of the layer's output, >= 0.
+
+    Raises
+    ------
+    CompositeError
+        The stabilizer is negative or not finite.
+
+    References
+    ----------
+    Bach et al., PLOS ONE 10(7), 2015: Epsilon with the weights of the sum or the average.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"sum", "average"})
     formula: ClassVar[str] = "x . A'(R / stab(Ax))"
+    reference: ClassVar[str] = "Bach et al., PLOS ONE 10(7), 2015"
     stabilizer: float = 1e-6
 
     def __post_init__(self) -> None:

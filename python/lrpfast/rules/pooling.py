@@ -15,10 +15,15 @@ class Ties(Rule):
 
     ``R_i = R' / n`` for the n values of the window that are as large as any, zero for the others. Where there is one,
     it takes all, as by default, where the first of several does.
+
+    References
+    ----------
+    Lapuschkin et al., *The LRP Toolbox for Artificial Neural Networks*, JMLR 17(114), 2016.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"max"})
     formula: ClassVar[str] = "R / n, for n equal winners"
+    reference: ClassVar[str] = "Lapuschkin et al., JMLR 17(114), 2016"
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,11 @@ class Proportional(Rule):
     ----------
     stabilizer : float
         Distance that the denominator is moved away from zero, in units of the layer's output, >= 0.
+
+    Raises
+    ------
+    CompositeError
+        The stabilizer is negative or not finite.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"max"})

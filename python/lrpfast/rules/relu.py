@@ -50,6 +50,11 @@ class ReLUBetaSmooth(ActivationRule):
     beta : float
         Sharpness of the softplus, in units of 1 / x, > 0.
 
+    Raises
+    ------
+    CompositeError
+        beta is not finite, or not above 0.
+
     References
     ----------
     Dombrowski et al., *Explanations can be manipulated and geometry is to blame*, NeurIPS 2019.

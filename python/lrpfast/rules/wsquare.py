@@ -23,6 +23,11 @@ class WSquare(LinearRule):
     zero_bias : bool
         Leave the bias out of the denominator, so that it absorbs no relevance.
 
+    Raises
+    ------
+    CompositeError
+        The stabilizer is negative or not finite.
+
     References
     ----------
     Montavon et al., Pattern Recognition 65, 2017, eq. 12.

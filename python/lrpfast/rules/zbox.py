@@ -29,6 +29,11 @@ class ZBox(LinearRule):
     stabilizer : float
         Distance that the denominator is moved away from zero, in units of the layer's output, >= 0.
 
+    Raises
+    ------
+    CompositeError
+        A bound is not finite, low is above high, or the stabilizer is negative or not finite.
+
     References
     ----------
     Montavon et al., Pattern Recognition 65, 2017, eq. 15.

@@ -22,6 +22,11 @@ class ZPlus(LinearRule):
     zero_bias : bool
         Leave the bias out of the denominator, so that it absorbs no relevance.
 
+    Raises
+    ------
+    CompositeError
+        The stabilizer is negative or not finite.
+
     References
     ----------
     Montavon et al., *Explaining nonlinear classification decisions with deep Taylor decomposition*, Pattern

@@ -30,7 +30,7 @@ PLAIN: dict[str, ActivationName] = {
 
 @importer(*PLAIN)
 def plain(op: Operation) -> list[Layer]:
-    """Functions without parameters."""
+    """A function of each element, without parameters."""
     return [Activation(PLAIN[op.node.op_type])]
 
 
