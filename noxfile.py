@@ -1,4 +1,4 @@
-"""Development sessions: ``nox -s tests``, ``nox -s lint``, ``nox -s types``, ``nox -s bench``, ``nox -s aarch64``.
+"""Development sessions: ``nox -s tests``, and in its place ``lint``, ``types``, ``docs``, ``bench`` or ``aarch64``.
 
 ``nox -s frontends`` runs the tests that need torch and Keras, ``nox -s browser`` those that need Chromium.
 """
@@ -7,7 +7,7 @@ from glob import glob
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "docs", "tests"]
 
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
@@ -36,6 +36,12 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     session.install(".[dev]")
     session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    session.install(".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "docs", "site", *session.posargs)
 
 
 @nox.session

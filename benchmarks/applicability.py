@@ -95,7 +95,7 @@ def lines(measured: list[Subject]) -> list[str]:
     return [
         "**`lrpfast.check`**, embedded digits",
         "",
-        "```",
+        "```text",
         *str(lrpfast.check(digits.model, digits.x)).splitlines(),
         "```",
         "",
