@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import runpy
 import shlex
@@ -123,6 +124,17 @@ def given():
     return {"__name__": "page", "np": np, "x": x, "model": lrpfast.load("model.onnx"), "target": 281}
 
 
+def run_until_ready(words):
+    """Run `lrpfast serve`, which goes on until it is stopped, up to the line that tells its address."""
+    command = [sys.executable, "-m", "lrpfast.app.main", *words, "--port", "0"]
+    browser = os.environ | {"BROWSER": "true"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=browser) as process:
+        try:
+            assert any("http://" in line for line in process.stdout)
+        finally:
+            process.kill()
+
+
 def run_in_shell(block):
     """Run a bash block, of which every line has to call lrpfast."""
     for line in block.text.replace("\\\n", " ").splitlines():
@@ -148,6 +160,11 @@ def test_every_block_of_a_page_runs(page, here):
 
 @pytest.mark.parametrize(("name", "command"), typer.main.get_command(app).commands.items())
 def test_the_examples_of_a_command_run(name, command, here):
+    if name == "serve":
+        for example in command.examples:
+            if words := shlex.split(example, comments=True)[1:]:
+                run_until_ready(words)
+        return
     run_in_shell(Block(Path(f"lrpfast {name} --help"), 0, "bash", "\n".join(command.examples), ""))
 
 

@@ -36,9 +36,10 @@ def draw(explainer: Explainer, explanation: Explanation, name: str) -> Block:
         relevance = enlarged(heat(normalised, request.colors), LARGE)
         photo = _photo(explainer, explanation.picture, relevance.width, relevance.height)
         panels += [] if panels else [panel(raster(photo), name)]
-        panels.append(panel(relevance, f"relevance by {lrp.composite.name}"))
+        maps = [panel(relevance, f"relevance by {lrp.composite.name}")]
         if request.overlay:
-            panels.append(panel(raster(heat(normalised, request.colors, photo)), "relevance over the input"))
+            maps.append(panel(raster(heat(normalised, request.colors, photo)), "relevance over the input"))
+        panels += maps if len(explainer.lrps) == 1 else [stacked(maps)]
     rows = stacked([beside(panels[first : first + ABREAST]) for first in range(0, len(panels), ABREAST)])
     facts = [f"score {explained.score:.2f}", explainer.model.name]
     if explanation.rival:
