@@ -90,9 +90,9 @@ def import_lines(found: Sequence[Found]) -> list[str]:
 
 
 def write_page(page: Path, written: Sequence[str], begin: str = BEGIN) -> None:
-    """Put lines between the marks of a page; ValueError where it has none."""
-    text = page.read_text("utf-8")
-    if begin not in text or END not in text:
+    """Put lines between the marks of a page, which may have other marks; ValueError where it has none."""
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    _, end, after = rest.partition(END)
+    if not end:
         raise ValueError(f"{page} has no marks; give it the lines '{begin}' and '{END}'")
-    before, after = text.partition(begin)[0], text.partition(END)[2]
     page.write_text(before + "\n".join([begin, "", *written, "", END]) + after, "utf-8")

@@ -104,3 +104,16 @@ def test_differences_beyond_rounding_are_named(backends):
     exceptions = rest[: len(rest) - 3]
     assert any("gradient" in line for line in exceptions) and not any("zplus" in line for line in exceptions)
     assert "| gradient " in rest[-1]
+
+
+def test_figures_go_between_their_own_marks(backends, tmp_path, monkeypatch, capsys):
+    folder, page = tmp_path / "mine", tmp_path / "page.md"
+    folder.mkdir()
+    onnx.save(network(), folder / "small.onnx")
+    page.write_text(f"<!-- others -->\n{END}\n{backends.BEGIN}\n{END}\nthe end\n")
+    monkeypatch.setattr("sys.argv", ["backends", str(folder), "--only", "mine/", "--page", str(page)])
+    backends.main()
+    first, *_, last = page.read_text().splitlines()
+    assert (first, last) == ("<!-- others -->", "the end")
+    assert "| small " in page.read_text().partition(backends.BEGIN)[2]
+    assert "agree to 1e-04" in capsys.readouterr().out
