@@ -337,6 +337,15 @@ def test_scores_are_the_output_of_an_explanation(model: Model, backend: str) -> 
     assert_agree(LRP(channels_last(model), "epsilon", backend).scores(x.transpose(0, 2, 3, 1)), found, lrp)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_attribution_says_where_it_comes_from(model: Model, backend: str) -> None:
+    made = {name: LRP(model, name, backend).attribute(samples(1)).origin for name in ("epsilon", "gradient")}
+    for name, origin in made.items():
+        assert origin is not None
+        assert (origin.model, origin.method, origin.conserves) == (model.name, name, name == "epsilon")
+        assert origin.backend.startswith(backend)
+
+
 # Inputs
 
 

@@ -25,6 +25,28 @@ if TYPE_CHECKING:
 SHOWN = (4, 5)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where an attribution comes from.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model.
+    method : str
+        Name of the composite, or of what was computed in its place.
+    backend : str
+        What computed, with which instructions.
+    conserves : bool
+        Whether relevance is a share of what was explained, rather than a gradient.
+    """
+
+    model: str
+    method: str
+    backend: str
+    conserves: bool
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Attribution:
     """What each element of the input contributed to the explained scores.
@@ -51,6 +73,8 @@ class Attribution:
         vectors.
     layers : dict of str to ndarray, shape (N, C, ...) or (N, T, C, ...)
         Relevance at the output of the layers that were asked for, channels first.
+    origin : Origin or None
+        The model, the method and the backend.
     """
 
     relevance: npt.NDArray[np.floating[Any]]
@@ -60,6 +84,7 @@ class Attribution:
     audit: object = None
     channel_axis: int | None = None
     layers: dict[str, npt.NDArray[np.floating[Any]]] = field(default_factory=dict)
+    origin: Origin | None = None
 
     def __repr__(self) -> str:
         relevance = f"{self.relevance.dtype} {self.relevance.shape}"

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from lrpfast.attribution import Attribution
+from lrpfast.attribution import Attribution, Origin
 from lrpfast.composites import Composite, named
 from lrpfast.engine.backend import Backend, Explained, Inside, parts_of
 from lrpfast.engine.plan import Plan, make_plan
@@ -173,6 +173,7 @@ class LRP:
             input=x,
             channel_axis=_channel_axis(graph.input_permutation, x.ndim - 1),
             layers={name: found if seeds.several else found[:, 0] for name, found in inner.items()},
+            origin=Origin(self.model.name, self.composite.name, str(self._engine), self.composite.seed == "score"),
         )
 
     def scores(self, x: npt.ArrayLike) -> Array:

@@ -81,3 +81,8 @@ def test_several_classes_and_seeds_are_explained_too():
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         integrated_gradients(MODEL, X, **options)
+
+
+def test_it_is_told_by_its_name():
+    origin = integrated_gradients(MODEL, X[:1]).origin
+    assert (origin.method, origin.conserves) == ("Integrated Gradients", False)

@@ -109,3 +109,8 @@ def test_inputs_are_checked_as_by_lrp():
         occlusion(MODEL, X[0])
     with pytest.raises(InputTypeError, match="real numbers"):
         occlusion(MODEL, X.astype(str))
+
+
+def test_it_is_told_by_its_name():
+    origin = occlusion(MODEL, X[:1]).origin
+    assert (origin.method, origin.conserves) == ("Occlusion", False)

@@ -77,3 +77,8 @@ def test_an_attribution_of_it_has_no_audit_and_a_heatmap():
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         smooth_grad(MODEL, X, **options)
+
+
+def test_it_is_told_by_its_name():
+    origin = smooth_grad(MODEL, X[:1]).origin
+    assert (origin.method, origin.conserves) == ("SmoothGrad", False)

@@ -59,4 +59,5 @@ def integrated_gradients(
     path = (given - (1 - (step + 0.5) / steps) * way for step in range(steps))
     several = explained.relevance.ndim > given.ndim
     relevance = mean_gradient(lrp, explained, path) * (way[:, np.newaxis] if several else way)
-    return replace(explained, relevance=relevance.astype(given.dtype), audit=None)
+    origin = explained.origin and replace(explained.origin, method="Integrated Gradients")
+    return replace(explained, relevance=relevance.astype(given.dtype), audit=None, origin=origin)

@@ -79,7 +79,8 @@ def occlusion(
         loss[here] += lost.reshape(*lost.shape, *(1 for _ in axes))
         covered[here] += 1
     shares = covered * (1 if channels is None else given.shape[1 + channels])
-    return replace(whole, relevance=(loss / shares).astype(given.dtype), audit=None)
+    origin = whole.origin and replace(whole.origin, method="Occlusion")
+    return replace(whole, relevance=(loss / shares).astype(given.dtype), audit=None, origin=origin)
 
 
 def _windows(extents: Shape, size: int, stride: int) -> Iterator[tuple[slice, ...]]:

@@ -65,4 +65,5 @@ def smooth_grad(
     sigma = noise * np.ptp(given, axis=axes, keepdims=True)
     noisy = (given + sigma * rng.standard_normal(given.shape[1:]) for _ in range(samples))
     relevance = mean_gradient(lrp, explained, noisy).astype(given.dtype)
-    return replace(explained, relevance=relevance, audit=None)
+    origin = explained.origin and replace(explained.origin, method="SmoothGrad")
+    return replace(explained, relevance=relevance, audit=None, origin=origin)

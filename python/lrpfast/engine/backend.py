@@ -58,6 +58,9 @@ class Explained(NamedTuple):
 class Backend(Protocol):
     """Runs a plan forward, then relevance backward, any number of times and from any number of threads."""
 
+    def __str__(self) -> str:
+        """Its name, and the instructions that it runs with."""
+
     def samples_at_once(self, shape: Shape, explanations: int) -> int | None:
         """How many samples of a shape, in the graph's layout, a pass should take together; None: any number."""
 

@@ -98,6 +98,9 @@ class NativeEngine:
         if None not in plan.graph.input_shape:
             self._of_shape(plan.graph.permuted(tuple(size or 1 for size in plan.graph.input_shape)))
 
+    def __str__(self) -> str:
+        return f"native, {core.isa()}"
+
     def _of_shape(self, shape: Shape, seen: frozenset[str] = frozenset()) -> OfShape:
         """What is kept for a shape, in the graph's layout, and for layers whose output is looked at; made on first
         sight.

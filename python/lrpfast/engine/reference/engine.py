@@ -75,6 +75,9 @@ class ReferenceEngine:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
 
+    def __str__(self) -> str:
+        return "reference"
+
     def samples_at_once(self, shape: Shape, explanations: int) -> int | None:
         """Any number."""
         return None
