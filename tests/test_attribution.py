@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lrpfast.attribution import Attribution
+from lrpfast.attribution import Attribution, Origin
 from lrpfast.errors import InputError, LRPError
 from lrpfast.view import files
 
@@ -218,3 +219,27 @@ def test_failure_while_writing_leaves_the_old_file_and_nothing_else(pictures, tm
         pictures.save(target)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert target.read_bytes() == b"old"
+
+
+def test_a_report_is_returned_and_written(pictures, tmp_path):
+    report = replace(pictures, audit=None)
+    page = report.to_html(tmp_path / "r.html", labels=["a", "b", "c", "d"])
+    assert (tmp_path / "r.html").read_text("utf-8") == page
+    assert page.startswith("<!doctype html>")
+    assert '"name":"a"' in page
+
+
+def test_a_report_without_a_path_is_returned_alone(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "<!doctype html>" in replace(pictures, audit=None).to_html()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_says_where_the_attribution_comes_from(pictures):
+    page = replace(pictures, audit=None, origin=Origin("net", "my rules", "reference", True)).to_html()
+    assert '["Model","net"],["Method","my rules"],["Backend","reference"]' in page
+
+
+def test_a_report_that_cannot_be_written_is_refused_first(pictures, tmp_path):
+    with pytest.raises(LRPError, match=r"there is no folder .*missing"):
+        pictures.to_html(tmp_path / "missing" / "r.html", labels=["of another number"])

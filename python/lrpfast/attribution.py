@@ -243,6 +243,59 @@ class Attribution:
         page = grid(rows, names=[""], overlay=overlay, colors=colors, scale=scale, percentile=percentile)
         return write_picture(path, page)
 
+    def to_html(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        labels: Sequence[str] | None = None,
+        words: Sequence[Sequence[str]] | None = None,
+    ) -> str:
+        """A report: one HTML page that needs no network, with everything that there is to see.
+
+        It shows the input, the highest scores, the heatmaps with values under the pointer, all samples and explanations
+        to choose from, relevance of the layers that were asked for, the account layer by layer with the rules, and what
+        made it. Volumes are shown slice by slice, vectors and signals as lines and bars. Each explanation of 224 by 224
+        pixels takes 270 KB.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Where to write it, whole or not at all.
+        labels : sequence of str, optional
+            Names of the classes, in their order.
+        words : sequence of sequences of str, optional
+            For each sample of one axis what it holds: the tokens of a text, or the names of features.
+
+        Returns
+        -------
+        str
+            The page.
+
+        Raises
+        ------
+        InputError
+            The input has more than three axes besides the channels, the relevance is not finite, or there are not as
+            many labels as classes, or words as elements.
+        FileError
+            The file cannot be written.
+        MissingExtraError
+            pillow or matplotlib is not installed.
+
+        Examples
+        --------
+        >>> attribution.to_html("cat.html", labels=names)
+        """
+        from lrpfast.view.report import Subject, make_report
+
+        if path is not None:
+            check_writable(path)
+        method = "relevance" if self.origin is None else self.origin.method
+        if words is not None and len(words) != len(self.input):
+            raise InputError(f"There are words for {len(words)} samples, and {len(self.input)} samples.")
+        page = make_report({method: self}, labels, [Subject(words=tokens) for tokens in words or ()])
+        if path is not None:
+            write_whole(path, lambda file: file.write(page.encode()))
+        return page
+
     def _repr_png_(self) -> bytes | None:
         """The first explanations of the first samples, for a notebook; None where they cannot be drawn."""
         try:
