@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 
 import numpy as np
 import onnx
 import pytest
 from PIL import Image
 
+from lrpfast import load
+from lrpfast.app.explainer import stations
 from lrpfast.composites import PRESETS
 from lrpfast.errors import FileError
 from lrpfast.view import saving
@@ -126,6 +130,74 @@ def test_output_that_is_no_terminal_has_no_color_codes(here, explain):
 def test_origin_of_the_probabilities_is_told(here, explain, color_model, head, words):
     onnx.save(color_model(head=head), "model.onnx")
     assert words in explain("model.onnx", "red.png").output
+
+
+# Reports
+
+
+def data_of(path):
+    """What a report holds for its script."""
+    text = path.read_text("utf-8")
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_a_report_takes_the_place_of_the_picture(here, explain):
+    result = explain("model.onnx", "red.png", "--labels", "labels.txt", "--html")
+    assert result.exit_code == 0, result.output
+    assert "Written to red_epsilon_plus_flat.html" in result.output
+    assert not (here / "red_epsilon_plus_flat.png").exists()
+    (sample,) = data_of(here / "red_epsilon_plus_flat.html")["samples"]
+    assert sample["name"] == "red.png"
+    assert sample["explanations"][0]["name"] == "red"
+    assert [prediction["name"] for prediction in sample["predictions"]] == ["red", "green", "blue"]
+
+
+def test_a_report_has_all_presets_and_the_command(here, explain, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/lrpfast", "explain", "my model.onnx", "--html"])
+    explain("model.onnx", "red.png", "-c", "epsilon", "-c", "gradient", "--html", "-o", "r.html")
+    data = data_of(here / "r.html")
+    assert [(method["name"], method["conserves"]) for method in data["methods"]] == [
+        ("epsilon", True),
+        ("gradient", False),
+    ]
+    assert ["Command", "lrpfast explain 'my model.onnx' --html"] in data["facts"]
+
+
+def test_a_report_tells_classes_apart(here, explain):
+    explain("model.onnx", "red.png", "--labels", "labels.txt", "--against", "blue", "--html", "-o", "r.html")
+    assert data_of(here / "r.html")["samples"][0]["rival"] == "blue"
+
+
+def test_a_report_shows_a_layer_for_each_size_that_all_relevance_goes_through(here, explain):
+    explain("model.onnx", "red.png", "--html", "-o", "r.html")
+    (result,) = data_of(here / "r.html")["samples"][0]["explanations"][0]["results"]
+    assert [(layer["name"], layer["shape"]) for layer in result["inner"]] == [("r", [16, 12])]
+
+
+def test_branches_are_passed_over():
+    weight = np.ones((2, 2, 1, 1), np.float32)
+    nodes = [
+        node("MaxPool", "x", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Conv", "p w", "a"),
+        node("Conv", "p w", "b"),
+        node("Add", "a b", "s"),
+        node("Conv", "s w", "c"),
+        node("Add", "s c", "r"),
+        node("MaxPool", "r", "q", kernel_shape=[2, 2], strides=[2, 2]),
+        node("GlobalAveragePool", "q", "g"),
+        node("Flatten", "g", "y"),
+    ]
+    model = load(make_model(nodes, ["N", 2, 8, 8], {"w": weight}))
+    assert stations(model, (2, 8, 8)) == ("q", "r")
+
+
+def test_a_report_has_a_name_of_its_kind(here, refused):
+    assert "its name ends in .html" in refused("model.onnx", "red.png", "--html", "-o", "r.png")
+
+
+def test_folders_get_a_report_for_each_picture(here, explain):
+    explain("model.onnx", ".", "--html", "-o", "out")
+    assert files(here / "out") == {f"{color}_epsilon_plus_flat.html" for color in ("red", "green", "blue")}
 
 
 # Models

@@ -13,7 +13,7 @@ from lrpfast.app.images import InputFormat
 from lrpfast.app.inputs import find_pictures, is_picture
 from lrpfast.app.labels import read_labels
 from lrpfast.app.outputs import make_folder, plan_outputs
-from lrpfast.app.page import draw
+from lrpfast.app.page import draw, write_report
 from lrpfast.app.report import Finding, advise, print_finding, print_findings, say, seconds, with_progress, write_json
 from lrpfast.app.samples import require_preset
 from lrpfast.errors import FileError, InputError, LRPError
@@ -35,7 +35,8 @@ def run_explain(request: Request) -> None:
         raise InputError(f"'{request.model}' is a picture. The model comes first: lrpfast explain MODEL IMAGE...")
     pictures = find_pictures(request.images)
     sources = [request.model, *([request.labels] if request.labels else [])]
-    outputs = plan_outputs(pictures.files, request.out, "_".join(request.composites), sources)
+    suffix = ".html" if request.html else ".png"
+    outputs = plan_outputs(pictures.files, request.out, "_".join(request.composites), sources, suffix)
     color_table(request.colors)
     names = read_labels(request.labels) if request.labels else None
 
@@ -58,7 +59,10 @@ def run_explain(request: Request) -> None:
             problems[image] = InputError(f"'{image}': {error}")
             continue
         make_folder(output.parent)
-        written = write_picture(output, draw(explainer, explanation, image.name))
+        if request.html:
+            written = write_report(output, explainer, explanation, image.name)
+        else:
+            written = write_picture(output, draw(explainer, explanation, image.name))
         findings.append(explanation.finding(image, written, request.top))
     notes = [*pictures.notes(), *explainer.doubts()]
     if request.json:

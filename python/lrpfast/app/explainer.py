@@ -42,6 +42,7 @@ class Request:
     resize: Resize
     size: int | None
     overlay: bool
+    html: bool
     colors: str
     top: int
     threads: int | None
@@ -87,6 +88,8 @@ class Explainer:
             raise InputError(f"{name} cannot be told apart from itself; choose another class for --against.")
         bounds = request.preprocessing.bounds(form)
         composites = composites_with(request.composites, *bounds, **request.parameters)
+        self.inside = stations(model, form.shape) if request.html else ()
+        """Layers whose relevance is shown too."""
         self.lrps = [LRP(model, made, backend=request.backend, threads=request.threads) for made in composites]
         self.origin = ""
         """How probabilities came from the scores, known after the first picture."""
@@ -102,7 +105,7 @@ class Explainer:
         attributions, times = [], []
         for lrp in self.lrps:
             start = perf_counter()
-            attributions.append(lrp.attribute(sample[None], self.target, against=self.against))
+            attributions.append(lrp.attribute(sample[None], self.target, against=self.against, layers=self.inside))
             times.append(perf_counter() - start)
         scores = attributions[0].output.reshape(-1)
         shares, self.origin = probabilities(scores, self.model.dropped_head)
@@ -157,6 +160,19 @@ def account(lrp: LRP, attribution: Attribution, score: float, took: float) -> Ac
         for cause in ("bias", "stabilizer", "rule", "rounding")
     }
     return Account(lrp.composite.name, relevance, relevance / score if score else None, absorbed, took)
+
+
+def stations(model: Model, sample: tuple[int, ...]) -> tuple[str, ...]:
+    """Of the layers that all relevance goes through, the last one for each size of their maps, from the output on."""
+    graph, shapes = model.graph, model.graph.shapes(sample)
+    last_use = {name: place for place, node in enumerate(graph.nodes) for name in node.inputs}
+    found, needed = {}, last_use[graph.input]
+    for place, node in enumerate(graph.nodes):
+        extent = shapes[node.output][1:]
+        if needed <= place and math.prod(extent) > 1:  # what comes later knows of nothing earlier but this
+            found[extent] = node.name
+        needed = max(needed, last_use.get(node.output, place))
+    return tuple(reversed(found.values()))
 
 
 def against_of(wanted: str, classes: Classes) -> Against:

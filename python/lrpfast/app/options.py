@@ -168,4 +168,12 @@ Out = Annotated[
 Overlay = Annotated[
     bool, typer.Option("--overlay", help="Also show the relevance over the picture.", rich_help_panel=PICTURE)
 ]
+Html = Annotated[
+    bool,
+    typer.Option(
+        "--html",
+        help="Write a report in place of the picture: one page to point and switch in.",
+        rich_help_panel=PICTURE,
+    ),
+]
 Top = Annotated[int, typer.Option(min=1, metavar="N", help="Predictions to list.", rich_help_panel=PICTURE)]

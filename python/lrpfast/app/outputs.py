@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lrpfast.errors import FileError
+from lrpfast.errors import FileError, InputError
 from lrpfast.view.files import check_writable
 from lrpfast.view.pictures import picture_format
 
 
-def plan_outputs(images: Sequence[Path], out: Path | None, composite: str, sources: Iterable[Path]) -> list[Path]:
+def plan_outputs(
+    images: Sequence[Path], out: Path | None, composite: str, sources: Iterable[Path], suffix: str = ".png"
+) -> list[Path]:
     """One file per image, checked to be writable as far as that is possible without writing.
 
     Parameters
@@ -24,17 +26,24 @@ def plan_outputs(images: Sequence[Path], out: Path | None, composite: str, sourc
         Part of the names that are made up.
     sources : iterable of Path
         Files that must not be overwritten.
+    suffix : str
+        That of names that are made up; ".html" where reports are written in place of pictures.
     """
     folder = Path() if out is None else out
     if out is not None and not out.is_dir() and out.suffix:
         if len(images) > 1:
-            raise FileError(f"Cannot write {len(images)} pictures to the one file '{out}'. Give a folder: -o FOLDER.")
+            raise FileError(f"Cannot write {len(images)} files to the one file '{out}'. Give a folder: -o FOLDER.")
         files = [out]
-        picture_format(out)
+        if suffix != ".html":
+            picture_format(out)
+        elif out.suffix.lower() not in (".html", ".htm"):
+            raise InputError(
+                f"Cannot write a report to '{out}': its name ends in .html. Leave out --html for a picture."
+            )
         check_writable(out)
     else:
         _check_folder(folder)
-        files = [folder / name for name in _names(images, composite)]
+        files = [folder / name for name in _names(images, composite, suffix)]
         if folder.is_dir():
             for file in files:
                 check_writable(file)
@@ -45,12 +54,12 @@ def plan_outputs(images: Sequence[Path], out: Path | None, composite: str, sourc
     return files
 
 
-def _names(images: Sequence[Path], composite: str) -> list[str]:
+def _names(images: Sequence[Path], composite: str, suffix: str) -> list[str]:
     """File names after the images; equal ones are numbered, also where only some file systems take them as equal."""
     names: dict[str, str] = {}
     for image in images:
         stem, number = f"{image.stem}_{composite}", 1
-        while (name := f"{stem}.png" if number == 1 else f"{stem}_{number}.png").casefold() in names:
+        while (name := f"{stem}{suffix}" if number == 1 else f"{stem}_{number}{suffix}").casefold() in names:
             number += 1
         names[name.casefold()] = name
     return list(names.values())

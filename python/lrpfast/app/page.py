@@ -1,7 +1,10 @@
-"""The picture that `explain` writes: the input beside its relevance, with what is explained above."""
+"""What `explain` writes: the input beside its relevance, with what is explained above, as a picture or as a report."""
 
 from __future__ import annotations
 
+import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,10 +12,12 @@ from PIL import Image
 
 from lrpfast.app.images import resized
 from lrpfast.view.blocks import Block, beside, raster, stacked
+from lrpfast.view.files import write_whole
 from lrpfast.view.grids import LARGE
 from lrpfast.view.heatmap import Pixels, full_scale, normalise, pool
 from lrpfast.view.maps import enlarged, heat
 from lrpfast.view.page import heading, page, panel
+from lrpfast.view.report import Subject, make_report
 
 if TYPE_CHECKING:
     from lrpfast.app.explainer import Explainer, Explanation
@@ -48,6 +53,24 @@ def draw(explainer: Explainer, explanation: Explanation, name: str) -> Block:
         facts.insert(0, f"predicted: {explanation.predictions[0].name}, {explanation.predictions[0].percent}")
     title = heading(f"{explained.name}, {explained.percent}", " · ".join(facts), rows.width)
     return page([title, rows], request.colors, scales[0] if len(scales) == 1 else None)
+
+
+def write_report(path: Path, explainer: Explainer, explanation: Explanation, name: str) -> Path:
+    """Write the report for the picture called `name`."""
+    request, form, classes = explainer.request, explainer.form, explainer.classes
+    factor = max(1, round(LARGE / max(form.width, form.height)))
+    photo = _photo(explainer, explanation.picture, factor * form.width, factor * form.height)
+    probabilities = np.zeros(classes.count)
+    for prediction in explanation.predictions:
+        probabilities[prediction.index] = prediction.probability
+    report = make_report(
+        {lrp.composite.name: made for lrp, made in zip(explainer.lrps, explanation.attributions, strict=True)},
+        [classes.name(index) for index in range(classes.count)],
+        [Subject(name, photo, probabilities, explanation.rival)],
+        shlex.join(["lrpfast", *sys.argv[1:]]),
+        None if request.colors == "seismic" else request.colors,  # the first of the page, which has another in the dark
+    )
+    return write_whole(path, lambda file: file.write(report.encode()))
 
 
 def _photo(explainer: Explainer, picture: Image.Image, width: int, height: int) -> Pixels:
