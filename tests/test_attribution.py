@@ -36,6 +36,12 @@ def pictures():
     return attribution(RNG.normal(size=(2, 3, 8, 6)))
 
 
+def test_one_class_may_be_explained_in_several_ways(tmp_path):
+    several = attribution(RNG.normal(size=(2, 3, 1, 8, 6)), several=True)
+    assert several.target.shape == (2,)
+    assert several.save(tmp_path / "third.png", explanation=2).exists()
+
+
 def test_heatmap_has_the_pixels_of_the_input(pictures):
     heatmap = pictures.heatmap(1)
     assert heatmap.shape == (8, 6, 3)

@@ -334,7 +334,8 @@ def explained(
     caption = "relevance"
     target = np.asarray(attribution.target)
     if np.issubdtype(target.dtype, np.integer):
-        index = int(target.reshape(len(target), -1)[sample, explanation])
+        indices = target.reshape(len(target), -1)[sample]
+        index = int(indices[explanation if len(indices) > 1 else 0])  # one class may be explained through several masks
         name = labels[index] if index < len(labels) else f"class {index}"
         caption = f"{name}, score {attribution.output[sample].reshape(-1)[index]:.2f}"
     return Explained(relevance, attribution.input[sample], attribution.channel_axis, caption, words)

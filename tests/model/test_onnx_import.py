@@ -228,6 +228,13 @@ def test_conv_transpose(case, bias):
     agrees(make_model(nodes, ["N", 4, 5, 4], given), (2, 4, 5, 4))
 
 
+@pytest.mark.parametrize("asked", [{"dilations": [2, 2], "output_padding": [1, 0]}, {"output_shape": [8, 6]}])
+def test_an_output_that_no_stride_makes_is_refused(asked):
+    model = make_model([node("ConvTranspose", "x w", "y", **asked)], ["N", 4, 5, 4], {"w": weights(4, 6, 3, 3)})
+    with pytest.raises(UnsupportedError, match="longer than its kernel reaches"):
+        load(model)
+
+
 def test_scale_and_shift_are_folded_into_a_transposed_convolution():
     given = {"w": weights(4, 3, 2, 2), "s": positive(6, 1, 1), "t": weights(6, 1, 1)}
     nodes = [

@@ -64,7 +64,14 @@ def conv_transpose(op: Operation) -> list[Layer]:
     layer = TransposedConvolution(weight, op.weights(2), window, groups, extra)
     _require_fitting(op, layer, inputs=weight.shape[0])
     asked = _asked_size(op, layer)
-    return [layer if asked is None else _cropped(layer, op.sample_shape[1:], asked, op.attribute("auto_pad", "NOTSET"))]
+    if asked is not None:
+        layer = _cropped(layer, op.sample_shape[1:], asked, op.attribute("auto_pad", "NOTSET"))
+    if any(more >= stride for more, stride in zip(layer.extra, window.strides, strict=True)):
+        raise UnsupportedError(
+            f"its output is {layer.extra} longer than its kernel reaches, which strides {window.strides} do not make; "
+            f"ask for a smaller output, and pad that"
+        )
+    return [layer]
 
 
 def _groups(op: Operation, weight: Array) -> int:
