@@ -3,7 +3,7 @@
 python -m benchmarks.survey.backends [FOLDER ...] [--only NAME ...] [--page docs/architectures.md] [-o FILE]
 
 Where the two differ by more than AGREED, it also measures what can be expected there: how far the reference in float32
-is from float64, and how far float64 moves when the input changes by CHANGE of itself.
+is from float64, and how far float64 moves when the input and all weights change by CHANGE of themselves.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 import lrpfast
 from benchmarks.report import write_page
@@ -32,8 +34,11 @@ AGREED = 1e-4
 #: about what float32 makes of the values within a network
 CHANGE = 1e-6
 
-#: inputs that are changed, and how many times what these or float32 make of an explanation passes for rounding
+#: how many times that is drawn, and how many times what it or float32 makes of an explanation passes for rounding
 DRAWS, TIMES = 3, 3
+
+#: shorter lists of numbers may be sizes or scales of a file, which are no weights
+SHORTEST = 8
 
 
 @dataclass
@@ -45,7 +50,7 @@ class Comparison:
     preset: str
     native: float  # from the reference in float64
     float32: float | None = None  # the reference in float32, from itself in float64
-    moved: float | None = None  # float64, from itself for changed inputs
+    moved: float | None = None  # float64, from itself for changed input and weights
 
     @property
     def expected(self) -> float:
@@ -53,34 +58,62 @@ class Comparison:
         return max(AGREED, TIMES * max(self.float32 or 0, self.moved or 0))
 
 
-def compared(name: str, source: str, model: lrpfast.Model) -> Iterator[Comparison]:
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A network and its input with every number changed by up to CHANGE of itself."""
+
+    model: lrpfast.Model
+    x: Floats
+
+    @classmethod
+    def of(cls, content: onnx.ModelProto, x: Floats, seed: int) -> Drawn:
+        rng = np.random.default_rng(seed)
+        copy = onnx.ModelProto()
+        copy.CopyFrom(content)
+        for tensor in copy.graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if values.dtype.kind == "f" and values.size > SHORTEST:
+                changed = values * (1 + rng.uniform(-CHANGE, CHANGE, values.shape))
+                tensor.CopyFrom(numpy_helper.from_array(changed.astype(values.dtype), tensor.name))
+        return cls(lrpfast.load(copy), x * (1 + rng.uniform(-CHANGE, CHANGE, x.shape)))
+
+
+def compared(name: str, source: str, content: onnx.ModelProto) -> Iterator[Comparison]:
     """Every preset that explains the model."""
+    model = lrpfast.load(content)
     x = sample(model)
+    draws = [Drawn.of(content, x, seed) for seed in range(DRAWS)]
     for preset in PRESETS:
         composite = composite_with(preset, float(x.min()), float(x.max()))
         try:
             found = lrpfast.LRP(model, composite).attribute(x)
         except lrpfast.LRPError:
             continue
-        yield measured(Comparison(name, source, preset, 0), model, composite, x, found)
+        yield measured(Comparison(name, source, preset, 0), model, composite, x, found, draws)
 
 
 def measured(
-    row: Comparison, model: lrpfast.Model, composite: Composite, x: Floats, found: lrpfast.Attribution
+    row: Comparison,
+    model: lrpfast.Model,
+    composite: Composite,
+    x: Floats,
+    found: lrpfast.Attribution,
+    draws: Sequence[Drawn],
 ) -> Comparison:
     """The row with its figures."""
-    reference, wide = lrpfast.LRP(model, composite, "reference"), x.astype(np.float64)
-    exact = reference.attribute(wide, found.target).relevance
+
+    def relevance(network: lrpfast.Model, x: Floats) -> Floats:
+        return lrpfast.LRP(network, composite, "reference").attribute(x, found.target).relevance
+
+    exact = relevance(model, x.astype(np.float64))
     row.native = difference(found.relevance, exact)
     if row.native > AGREED:
-        row.float32 = difference(reference.attribute(x, found.target).relevance, exact)
-        draws = np.random.default_rng(0).uniform(-CHANGE, CHANGE, (DRAWS, *x.shape))
-        changed = (reference.attribute(wide * (1 + draw), found.target).relevance for draw in draws)
-        row.moved = max(difference(other, exact) for other in changed)
+        row.float32 = difference(relevance(model, x), exact)
+        row.moved = max(difference(relevance(drawn.model, drawn.x), exact) for drawn in draws)
     return row
 
 
-TITLES = ("network", "from", "presets", "agree to 1e-4", "largest difference", "native", "float32", "input changed")
+TITLES = ("network", "from", "presets", "agree to 1e-4", "largest difference", "native", "float32", "changed")
 
 
 def cells(rows: Sequence[Comparison]) -> tuple[str, ...]:
@@ -105,13 +138,13 @@ def lines(rows: Sequence[Comparison]) -> list[str]:
     written = [
         f"{len(rows) - len(apart)} of {len(rows)} explanations agree to {AGREED:.0e} of the largest relevance. "
         f"{explained} of the other {len(apart)} differ by what rounding explains: at most {TIMES} times what float32 "
-        f"does to the reference, or what a change of the input by {CHANGE:.0e} of itself does.",
+        f"does to the reference, or a change of input and weights by {CHANGE:.0e} of themselves.",
         "",
     ]
     if beyond:
         written += ["Beyond that:", ""]
         written += table(
-            ("network", "from", "preset", "native", "float32", "input changed"), [exception(row) for row in beyond]
+            ("network", "from", "preset", "native", "float32", "changed"), [exception(row) for row in beyond]
         )
         written += [""]
     files = groupby(sorted(rows, key=lambda row: (row.name.lower(), row.source)), lambda row: (row.name, row.source))
@@ -138,7 +171,7 @@ def main() -> None:
     rows = [Comparison(**entry) for path in given.show or () for entry in json.loads(path.read_text())]
     for name, source, read in () if given.show else chosen_files(given.folders, given.only):
         try:
-            rows += compared(name, source, lrpfast.load(read()))
+            rows += compared(name, source, read())
         except lrpfast.LRPError:  # the survey's own table says why
             continue
         if given.out:

@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 import pytest
 
-import lrpfast
 from lrpfast.composites import PRESETS
 from oracles.onnx_models import make_model, node
 
@@ -81,15 +80,15 @@ def backends(harness):
 
 
 def test_every_preset_is_compared(backends):
-    rows = list(backends.compared("small", "tests", lrpfast.load(network())))
+    rows = list(backends.compared("small", "tests", network()))
     assert [row.preset for row in rows] == list(PRESETS)
     assert all(row.native < backends.AGREED and row.float32 is None for row in rows)
 
 
 def test_what_rounding_explains_is_measured_where_backends_differ(backends, monkeypatch):
     monkeypatch.setattr(backends, "AGREED", 0.0)
-    rows = list(backends.compared("small", "tests", lrpfast.load(network())))
-    assert all(0 <= row.float32 < 1e-5 and 0 <= row.moved < 1e-4 for row in rows)
+    rows = list(backends.compared("small", "tests", network()))
+    assert all(0 <= row.float32 < 1e-5 and 0 < row.moved < 1e-4 for row in rows)
 
 
 def test_differences_beyond_rounding_are_named(backends):
