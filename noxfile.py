@@ -52,7 +52,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Tests of the live page and of reports in Chromium: `apt-get install chromium`, or name another one by the variable CHROMIUM."""
+    """The live page and reports in a browser: `apt-get install chromium`, or name another by the variable CHROMIUM."""
     session.install(".[browser]")
     session.run("pytest", "tests/app/serve/test_browser.py", "tests/view/test_report_in_browser.py", *session.posargs)
 
