@@ -68,6 +68,7 @@ class Heatmap {
 
   set colors(name) {
     if (!(name in Heatmap.maps)) throw new RangeError(`There is no colour map '${name}'.`);
+    if (name === this.#colors) return;
     this.#colors = name;
     this.#color();
   }
@@ -77,7 +78,9 @@ class Heatmap {
   }
 
   set opacity(share) {
-    this.#opacity = Math.min(1, Math.max(0, share));
+    const opacity = Math.min(1, Math.max(0, share));
+    if (opacity === this.#opacity) return;
+    this.#opacity = opacity;
     this.#color();
   }
 
@@ -103,7 +106,7 @@ class Heatmap {
   }
 
   clear() {
-    this.#map = this.#layer = null;
+    this.#map = null;
     this.#canvas.getContext("2d").clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     this.#legend?.replaceChildren();
     this.#moveTo(null);
@@ -186,8 +189,9 @@ class Heatmap {
     return table;
   }
 
-  static #canvasOf(width, height) {
-    return Object.assign(document.createElement("canvas"), { width, height });
+  /** An empty canvas; an old one serves again, as browsers take long to collect thousands of them. */
+  static #canvasOf(width, height, old = null) {
+    return Object.assign(old ?? document.createElement("canvas"), { width, height });
   }
 
   static #bar(colors) {
@@ -219,7 +223,7 @@ class Heatmap {
       const share = Math.min(1, Math.max(-1, values[place] / scale));
       pixels[place] = palette[Math.round(share * middle) + middle];
     }
-    this.#layer = Heatmap.#canvasOf(width, height);
+    this.#layer = Heatmap.#canvasOf(width, height, this.#layer);
     this.#layer.getContext("2d").putImageData(image, 0, 0);
     this.#ground = this.#faded();
     const factor = Math.max(1, Math.round(this.#resolution / Math.max(width, height)));
@@ -258,7 +262,7 @@ class Heatmap {
   #faded() {
     const { picture } = this.#map;
     const [wide, tall] = [picture?.naturalWidth ?? picture?.width, picture?.naturalHeight ?? picture?.height];
-    const ground = Heatmap.#canvasOf(wide ?? 1, tall ?? 1);
+    const ground = Heatmap.#canvasOf(wide ?? 1, tall ?? 1, this.#ground);
     const context = ground.getContext("2d");
     const cover = (opacity, operation) => {
       context.globalAlpha = opacity;
