@@ -163,6 +163,7 @@ BROKEN = {
     "empty": (b"", "is empty"),
     "text": (b"this is not a network", "no ONNX model"),
     "a zip archive": (b"PK\x03\x04rest", "a ZIP archive, such as a checkpoint of PyTorch.*from_torch"),
+    "a picture": (b"\x89PNG\r\n\x1a\nrest", r"a picture; give the model.s \.onnx file"),
     "HDF5": (b"\x89HDF\r\n", r"an HDF5 file, such as a Keras model; lrpfast\.from_keras\(keras"),
     "a pickle": (pickle.dumps({"weights": 1}), r"a Python pickle.*from_torch.*from_sklearn"),
     "TensorFlow Lite": (b"\x1c\0\0\0TFL3rest", "a TensorFlow Lite model; convert it: python -m tf2onnx"),

@@ -36,6 +36,8 @@ def file_kind(content: bytes) -> str:
             f"a Python pickle. If it is a checkpoint of PyTorch, {CHECKPOINT}; if it is an estimator of scikit-learn, "
             f"unpickle it and pass it to lrpfast.from_sklearn"
         )
+    if content.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        return "a picture; give the model's .onnx file here"
     if content[4:8] == b"TFL3":
         return "a TensorFlow Lite model; convert it: python -m tf2onnx.convert --tflite FILE --output model.onnx"
     if content[8:9] == b"{" and int.from_bytes(content[:8], "little") < len(content):
