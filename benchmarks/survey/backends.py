@@ -8,12 +8,10 @@ is from float64, and how far float64 moves when the input and all weights change
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -21,7 +19,7 @@ from onnx import numpy_helper
 
 import lrpfast
 from benchmarks.report import write_page
-from benchmarks.survey.survey import Floats, chosen_files, difference, sample
+from benchmarks.survey.survey import Floats, arguments, chosen_files, difference, sample
 from benchmarks.tables import table
 from lrpfast.app.samples import composite_with
 from lrpfast.composites import PRESETS, Composite
@@ -157,17 +155,7 @@ def exception(row: Comparison) -> tuple[str, ...]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.survey.backends", description=__doc__)
-    parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="folders of .onnx files")
-    parser.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="only sources/names that hold one of these"
-    )
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where all figures go as JSON, file by file")
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="Markdown file that gets the figures between its marks"
-    )
-    parser.add_argument("--show", type=Path, nargs="+", metavar="FILE", help="run nothing, show JSON files together")
-    given = parser.parse_args()
+    given = arguments("backends", __doc__)
     rows = [Comparison(**entry) for path in given.show or () for entry in json.loads(path.read_text())]
     for name, source, read in () if given.show else chosen_files(given.folders, given.only):
         try:

@@ -221,8 +221,9 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.survey.survey", description=__doc__)
+def arguments(module: str, description: str | None) -> argparse.Namespace:
+    """What a command of the survey is given: files to look at, and where to put what was found."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.survey.{module}", description=description)
     parser.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="folders of .onnx files")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="only sources/names that hold one of these"
@@ -230,7 +231,11 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where all figures go as JSON")
     parser.add_argument("--page", type=Path, metavar="FILE", help="Markdown file that gets the table between its marks")
     parser.add_argument("--show", type=Path, nargs="+", metavar="FILE", help="run nothing, show JSON files together")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments("survey", __doc__)
     if given.show:
         rows = [Row(**entry) for path in given.show for entry in json.loads(path.read_text())]
     else:

@@ -157,6 +157,12 @@ class Page {
     return this.#drawing ? (this.#drawing.empty ? null : this.#drawing.pixels()) : this.#photo?.pixels;
   }
 
+  /** What is asked for: all classes of a drawing, one of a picture. */
+  get #query() {
+    const wanted = this.#drawing ? this.#about.classes.map((_, index) => index) : this.#target;
+    return { ...this.#settings.query, ...(wanted !== null && { target: String(wanted) }) };
+  }
+
   /** Ask for an explanation of what is there now; while an answer is under way, only the newest question waits. */
   async #ask(time = performance.now()) {
     this.#since ??= time;
@@ -178,10 +184,8 @@ class Page {
       this.#forget();
       return;
     }
-    const wanted = this.#drawing ? this.#about.classes.map((_, index) => index) : this.#target;
-    const query = { ...this.#settings.query, ...(wanted !== null && { target: String(wanted) }) };
     document.body.classList.add("asking");
-    const answer = await explain(input, query).finally(() => document.body.classList.remove("asking"));
+    const answer = await explain(input, this.#query).finally(() => document.body.classList.remove("asking"));
     this.#answer = { ...answer, input, photo, preset: this.#settings.preset };
     $("alert").hidden = true;
     this.#show();
@@ -191,8 +195,7 @@ class Page {
   /** Do unseen all that an answer takes, so that the first stroke is answered as fast as later ones. */
   async #rehearse() {
     const input = new Uint8Array(this.#about.width * this.#about.height);
-    const query = { ...this.#settings.query, target: String(this.#about.classes.map((_, index) => index)) };
-    const answer = await explain(input, query).catch(() => null);
+    const answer = await explain(input, this.#query).catch(() => null);
     if (!answer || this.#answer || this.#running) return; // a real one has come first
     this.#answer = { ...answer, input };
     this.#look();
