@@ -218,7 +218,9 @@ def test_contribute(benchmark: Any, results: Results, bench: Bench) -> None:
     native_a, native_c, out = bench.loaded(a, Halo((0, 1, 1), (0, 1, 1))), bench.loaded(c), bench.tensor(1, MAP)
     total = np.zeros_like(a)
 
-    first, added = (core.take_up([native_c], core.Contribution(1, 0, native_a, out, more)) for more in (False, True))
+    first, added = (
+        core.take_up([native_c], core.Contribution(native_a, out, more, [(1, 0, None)])) for more in (False, True)
+    )
 
     def native() -> None:
         added.run(bench.threads)

@@ -188,10 +188,11 @@ py::array_t<double> read_all(const Program& program) {
   return table;
 }
 
-using PoolOf = std::tuple<Window, Tensor>;                 // windows and winners
-using PoolTo = std::tuple<Window, Tensor, Tensor, float>;  // windows, values and winners
-using Mix = std::vector<std::pair<float, float>>;          // of own, of values
-using BranchOf = std::tuple<Tensor, Tensor, bool>;         // a, out, accumulate
+using PoolOf = std::tuple<Window, Tensor>;                       // windows and winners
+using PoolTo = std::tuple<Window, Tensor, Tensor, float>;        // windows, values and winners
+using Mix = std::vector<std::pair<float, float>>;                // of own, of values
+using PartOf = std::tuple<float, float, std::optional<Tensor>>;  // positive, negative, fixed
+using BranchOf = std::tuple<Tensor, Tensor, bool>;               // a, out, accumulate
 
 std::shared_ptr<Activation> make_activation(int samples, int channels, Size3 size, FunctionParameters function,
                                             const std::optional<Floats>& bias, std::optional<Tensor> slope,
@@ -225,6 +226,13 @@ std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const Tens
   for (std::size_t g = 0; mix && g < mix->size(); ++g)
     std::tie(terms.groups[g].of_own, terms.groups[g].of_values) = (*mix)[g];
   return std::make_shared<Quotient>(samples, std::move(terms));
+}
+
+std::shared_ptr<Contribution> make_contribution(const Tensor& a, const Tensor& out, bool accumulate,
+                                                const std::vector<PartOf>& parts, bool by_sign) {
+  std::vector<Contribution::Part> taken;
+  for (const auto& [positive, negative, fixed] : parts) taken.push_back({positive, negative, fixed});
+  return std::make_shared<Contribution>(a, out, accumulate, std::move(taken), by_sign);
 }
 
 void bind_types(py::module_& m) {
@@ -321,8 +329,8 @@ void bind_epilogues(py::module_& m) {
            "within"_a = py::none(), "constant"_a = py::none(), "own"_a = py::none(), "pool"_a = py::none(),
            "mix"_a = py::none(), "noise"_a = 0.0f);
   py::class_<Contribution, Epilogue, Figures, std::shared_ptr<Contribution>>(m, "Contribution")
-      .def(py::init<float, float, Tensor, Tensor, bool, bool>(), "positive"_a, "negative"_a, "a"_a, "out"_a,
-           "accumulate"_a, "by_sign"_a = false);
+      .def(py::init(&make_contribution), "a"_a, "out"_a, "accumulate"_a,
+           "parts"_a = std::vector<PartOf>{{1.0f, 1.0f, std::nullopt}}, "by_sign"_a = false);
 }
 
 void bind_linear_maps(py::module_& m) {

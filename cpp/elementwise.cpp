@@ -136,6 +136,7 @@ void ShareOut::run(int threads) {
       found[3 + b] = kernels().contribute({1,
                                            1,
                                            in_of(part, &branches_[b].a, r_),
+                                           {nullptr, 0},
                                            {memory, part.area.floats},
                                            branches_[b].accumulate,
                                            out_of(part, branches_[b].out)},

@@ -63,6 +63,11 @@ PoolTask windows_of(const SidePool& pool, const Stretch& stretch, const Size3& s
   return task;
 }
 
+// Channels of so many maps like this one behind one another, in whole blocks if there are several.
+int stacked_channels(const Tensor& map, std::size_t maps) {
+  return maps == 1 ? map.channels : static_cast<int>(maps) * map.blocks * kBlock;
+}
+
 // Calls f(row of windows) for those that lie in the stretch.
 template <class F>
 void for_window_rows(const SidePool& pool, const Stretch& stretch, const F& f) {
@@ -254,21 +259,20 @@ void Quotient::write(double* to, int row) const {
   }
 }
 
-Contribution::Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate, bool by_sign)
-    : Epilogue(out.samples,
-               by_sign                 ? 2 * out.blocks * kBlock
-               : a.blocks > out.blocks ? a.channels
-                                       : out.channels,
-               out.size, 1),
-      positive_(positive),
-      negative_(negative),
+Contribution::Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign)
+    : Epilogue(out.samples, by_sign ? 2 * out.blocks * kBlock : stacked_channels(out, parts.size()), out.size, 1),
       a_(a.borrowed()),
       out_(out.borrowed()),
       accumulate_(accumulate),
-      by_sign_(by_sign) {
-  require(a_.channels == (by_sign ? out_.channels : channels) && a_.blocks % out_.blocks == 0 && a_.size == size &&
-              maps % a_.samples == 0,
-          "a");
+      by_sign_(by_sign),
+      parts_(std::move(parts)) {
+  require(a_.channels == out_.channels && a_.size == size && maps % a_.samples == 0, "a");
+  require(!parts_.empty() && (parts_.size() == 1 || !by_sign), "a number of parts that");
+  for (Part& part : parts_) {
+    if (!part.fixed) continue;
+    require(part.fixed->samples == 1 && part.fixed->channels == out_.channels && part.fixed->size == size, "fixed");
+    part.fixed = part.fixed->borrowed();
+  }
   rows_.resize(static_cast<std::size_t>(maps) * out_.blocks * size[0] * size[1]);
 }
 
@@ -276,9 +280,12 @@ void Contribution::take(const Stretch& stretch) {
   const std::int64_t n = stretch.sample;
   const int block = by_sign_ ? stretch.block / 2 : stretch.block % out_.blocks;
   const bool first = by_sign_ ? stretch.block % 2 == 0 : stretch.block == block;
-  const ContributionTask task{by_sign_ && !first ? 0 : positive_,
-                              by_sign_ && first ? 0 : negative_,
-                              rows(a_, n / (maps / a_.samples), by_sign_ ? block : stretch.block, stretch),
+  const Part& part = parts_[by_sign_ ? 0 : stretch.block / out_.blocks];
+  const bool constant = part.positive == 0 && part.negative == 0;
+  const ContributionTask task{by_sign_ && !first ? 0 : part.positive,
+                              by_sign_ && first ? 0 : part.negative,
+                              constant ? In{nullptr, 0} : rows(a_, n / (maps / a_.samples), block, stretch),
+                              rows(part.fixed, 0, block, stretch),
                               {stretch.values, stretch.row},
                               accumulate_ || !first,
                               rows_out(out_, n, block, stretch)};

@@ -123,26 +123,30 @@ class Quotient : public Epilogue, public Figures {
 // Rows of the outputs of a tile of Winograd's algorithm.
 constexpr int kTileRows = 4;
 
-// out (+)= (positive max(a, 0) + negative min(a, 0)) * values, with the sum of what was handed down.
+// out (+)= (positive max(a, 0) + negative min(a, 0) + fixed) * values, with the sum of what was handed down.
 //
-// Parts of an input may be stacked: `a` and the values then hold one map after the other, each as many whole blocks as
-// out, and out gets the sum of their products. By sign the values have two blocks for each of `a`: what its positive
-// part is multiplied with, and what its negative part is.
+// There may be several parts of `a`: the values then hold one map after the other, each as many whole blocks as out,
+// and out gets the sum of the products. By sign the values have two blocks for each of `a`: what its positive part is
+// multiplied with, and what its negative part is.
 class Contribution : public Epilogue, public Figures {
  public:
-  Contribution(float positive, float negative, Tensor a, Tensor out, bool accumulate, bool by_sign);
+  struct Part {
+    float positive, negative;
+    std::optional<Tensor> fixed;  // one sample
+  };
+  Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign);
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
-  int blocks_together() const override { return by_sign_ ? 2 : a_.blocks > out_.blocks ? a_.blocks : 1; }
+  int blocks_together() const override { return by_sign_ ? 2 : parts_.size() > 1 ? blocks() : 1; }
   // What was handed down, for each sample of out.
   int samples() const override { return out_.samples; }
   int columns() const override { return 1; }
   void write(double* to, int row) const override;
 
  private:
-  float positive_, negative_;
   Tensor a_, out_;
   bool accumulate_, by_sign_;
+  std::vector<Part> parts_;
   std::vector<double> rows_;
 };
 

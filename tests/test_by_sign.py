@@ -61,7 +61,7 @@ def back(g: Geometry, x: Array, w: Array, s: Array, skips: bool = False, threads
     taps = (g.outputs, g.channels, -1)
     kernel = window(g.kernel, g.strides, g.dilations, g.before)
     out = empty(len(x), g.channels, g.size)
-    handed = core.Contribution(1, 1, loaded(x), out, False, by_sign=True)
+    handed = core.Contribution(loaded(x), out, False, by_sign=True)
     if skips:
         weights = core.SkipWeights(w.reshape(taps), True, others(w).reshape(taps))
         core.skip(weights, kernel, loaded(s), handed).run(threads)
@@ -131,7 +131,7 @@ def test_several_explanations_share_the_signs_of_their_sample():
 def back_of_two(g: Geometry, x: Array, w: Array, s: Array) -> Array:
     out = empty(len(s), g.channels, g.size)
     packed = core.PackedWeights(w.reshape(g.outputs, g.channels, 1), 1, True, others(w).reshape(g.outputs, -1, 1))
-    core.convolve(packed, window(), loaded(s), core.Contribution(1, 1, loaded(x), out, False, True)).run(THREADS)
+    core.convolve(packed, window(), loaded(s), core.Contribution(loaded(x), out, False, by_sign=True)).run(THREADS)
     return out.store(THREADS)
 
 
@@ -152,10 +152,19 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
             core.PackedWeights(numbers(16, 32, 1), 1, True),
             window(),
             empty(1, 16),
-            core.Contribution(1, 1, empty(1, 16), empty(1, 16), False, by_sign=True),
+            core.Contribution(empty(1, 16), empty(1, 16), False, by_sign=True),
         ),
     ),
-    "a part for each": ("a", lambda: core.Contribution(1, 1, empty(1, 32), empty(1, 16), False, by_sign=True)),
+    "an input of other channels": ("a", lambda: core.Contribution(empty(1, 32), empty(1, 16), False, by_sign=True)),
+    "several parts": (
+        "parts",
+        lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [(1, 0, None), (0, 1, None)], by_sign=True),
+    ),
+    "no part": ("parts", lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [])),
+    "what is fixed of another shape": (
+        "fixed",
+        lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [(1, 1, empty(2, 16))]),
+    ),
 }
 
 

@@ -457,7 +457,7 @@ def test_a_contribution_is_a_part_of_the_input_times_what_was_spread(
     given, a = SOURCES[source](samples, CHANNELS, size), numbers(SAMPLES, CHANNELS, *size, seed=11)
     before, (positive, negative) = numbers(samples, CHANNELS, *size, seed=12), parts
     out = loaded(before, *PAD)
-    contribution = core.Contribution(positive, negative, loaded(a, (0, 1, 0)), out, accumulate)
+    contribution = core.Contribution(loaded(a, (0, 1, 0)), out, accumulate, [(positive, negative, None)])
     given.hand(contribution)
     taken = (positive * np.maximum(a, 0.0) + negative * np.minimum(a, 0.0)).repeat(explanations, axis=0)
     handed = taken * given.values.astype(np.float64)
@@ -465,10 +465,18 @@ def test_a_contribution_is_a_part_of_the_input_times_what_was_spread(
     close(contribution.read()[:, 0], handed.sum(axis=(1, 2, 3, 4)), 1e-5)
 
 
+def test_a_contribution_of_what_is_fixed_alone_does_not_look_at_the_input():
+    size = (1, 7, 9)
+    given, fixed = convolved(SAMPLES, CHANNELS, size), numbers(1, CHANNELS, *size, seed=11)
+    a, out = loaded(np.full((SAMPLES, CHANNELS, *size), np.nan, np.float32)), empty(SAMPLES, CHANNELS, size)
+    given.hand(core.Contribution(a, out, False, [(0, 0, loaded(fixed))]))
+    close(out.store(THREADS), fixed * given.values.astype(np.float64))
+
+
 def test_a_large_map_is_handed_down_whole():
     given, a = convolved(1, 40, (1, 61, 67)), numbers(1, 40, 1, 61, 67, seed=11)
     out = empty(1, 40, (1, 61, 67))
-    contribution = core.Contribution(1, 1, loaded(a), out, False)
+    contribution = core.Contribution(loaded(a), out, False)
     given.hand(contribution)
     handed = a.astype(np.float64) * given.values
     close(out.store(THREADS), handed)
@@ -483,13 +491,14 @@ def test_stacked_parts_of_an_input_get_their_contributions_together(accumulate: 
     x, w, s = g.operands()
     used = [*range(channels), *range(16, 16 + channels)]
     w[:, [channel for channel in range(32) if channel not in used]] = 0
-    a = numbers(samples, 32, *size, seed=11)
+    a, fixed = numbers(samples, channels, *size, seed=11), numbers(1, channels, *size, seed=13)
     before = numbers(samples * explanations, channels, *size, seed=12)
-    out = loaded(before)
-    contribution = core.Contribution(1, 1, loaded(a), out, accumulate)
+    out, parts = loaded(before), [(1.0, 0.0, None), (2.0, 2.0, loaded(fixed))]
+    contribution = core.Contribution(loaded(a), out, accumulate, parts)
     linear(g, w, loaded(s, *g.halo(True)), contribution, True).run(THREADS)
-    products = a.repeat(explanations, axis=0).astype(np.float64) * native(g, x, w, s)[True]
-    handed = products[:, used[:channels]] + products[:, used[channels:]]
+    spread, repeated = native(g, x, w, s)[True], a.repeat(explanations, axis=0).astype(np.float64)
+    handed = np.maximum(repeated, 0) * spread[:, used[:channels]]
+    handed += (2 * repeated + fixed) * spread[:, used[channels:]]
     close(out.store(THREADS), handed + before if accumulate else handed)
     close(contribution.read()[:, 0], handed.sum(axis=(1, 2, 3, 4)), 1e-5)
 
@@ -516,7 +525,7 @@ def test_results_and_sums_have_the_same_bits_for_any_threads_and_batch(source: s
         epilogues = (
             core.Activation(some.samples, 32, size, function("clip"), lanes(32, seed=6), y=y, pool=to),
             quotient := core.Quotient(some.samples, loaded(r[part]) if pool else some, s, [(OPEN, 1.0)], 0.1, pool=of),
-            contribution := core.Contribution(1, 0, some, handed, True),
+            contribution := core.Contribution(some, handed, True, [(1, 0, None)]),
         )
         for epilogue in epilogues:
             given.hand(epilogue, part, threads)
@@ -624,11 +633,11 @@ def quotient(r: core.Tensor, s: core.Tensor, samples: int = 1, groups: Groups = 
 
 
 def contribution(a: core.Tensor, out: core.Tensor) -> core.Contribution:
-    return core.Contribution(1, 1, a, out, False)
+    return core.Contribution(a, out, False)
 
 
 def parts_of_16() -> core.Contribution:
-    return contribution(empty(channels=32), empty())
+    return core.Contribution(empty(), empty(), False, [(1, 0, None), (0, 1, None)])
 
 
 def share_out(r: core.Tensor, z: core.Tensor, a: core.Tensor, out: core.Tensor) -> None:

@@ -639,7 +639,7 @@ def test_a_timed_run_is_a_run_and_tells_the_seconds_of_each_step():
 def test_a_program_lines_up_the_figures_that_it_is_given():
     ones, program = np.ones((2, 5, 1, 4, 4)), core.Program()
     x, r = loaded(ones), loaded(7 * ones)
-    contribution = core.Contribution(1, 1, x, empty(2, 5), False)
+    contribution = core.Contribution(x, empty(2, 5), False)
     quotient = core.Quotient(2, r, empty(2, 5), [(core.Gate.open, 0.5)], 1, np.zeros(16, np.float32))
     for epilogue in (contribution, quotient):
         program.add(core.take_up([x], epilogue))

@@ -250,7 +250,7 @@ def test_a_quotient_accounts_for_the_last_run_alone(dense: Method, adjoint: bool
 def test_a_contribution_accounts_for_the_last_run_alone(dense: Method, adjoint: bool):
     source, out = source_of(mixed(MIXED, adjoint), dense, adjoint), empty(len(MIXED), channels_of(adjoint)[1], SIZE)
     a = numbers(len(MIXED), channels_of(adjoint)[1], *SIZE, seed=7)
-    figures = core.Contribution(1, 1, loaded(a), out, False)
+    figures = core.Contribution(loaded(a), out, False)
     step = either(dense, adjoint, source, figures)
     for densities in (MIXED, TURNED, MIXED):
         values = mixed(densities, adjoint)

@@ -104,12 +104,14 @@ double contribute(const ContributionTask& task, Area area) {
   const bool whole = task.positive == task.negative, accumulate = task.accumulate;
   vec total = vec{};
   for (int row = 0; row < area.rows; ++row) {
-    const float* taken = task.a.at + row * task.a.row;
+    const float* a = task.a.at ? task.a.at + row * task.a.row : nullptr;
+    const float* fixed = task.fixed.at ? task.fixed.at + row * task.fixed.row : nullptr;
     const float* spread = task.spread.at + row * task.spread.row;
     float* out = task.out.at + row * task.out.row;
     for (long i = 0; i < area.floats; i += kLanes) {
-      const vec a = load(taken + i);
-      const vec handed = (whole ? p * a : p * positive(a) + n * negative(a)) * load(spread + i);
+      vec taken = fixed ? load(fixed + i) : vec{};
+      if (a) taken += whole ? p * load(a + i) : p * positive(load(a + i)) + n * negative(load(a + i));
+      const vec handed = taken * load(spread + i);
       total += handed;
       store(out + i, accumulate ? load(out + i) + handed : handed);
     }

@@ -134,7 +134,7 @@ struct QuotientTask {
 // out (+)= (positive max(a, 0) + negative min(a, 0)) * spread
 struct ContributionTask {
   float positive, negative;
-  In a, spread;
+  In a, fixed, spread;  // a or fixed may be null, for zeros
   bool accumulate;
   Out out;
 };

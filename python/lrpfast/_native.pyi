@@ -162,7 +162,12 @@ class Quotient(Epilogue, Figures):
 
 class Contribution(Epilogue, Figures):
     def __init__(
-        self, positive: float, negative: float, a: Tensor, out: Tensor, accumulate: bool, by_sign: bool = False
+        self,
+        a: Tensor,
+        out: Tensor,
+        accumulate: bool,
+        parts: Sequence[tuple[float, float, Tensor | None]] = ((1, 1, None),),
+        by_sign: bool = False,
     ) -> None: ...
 
 class Sum(Figures):

@@ -17,10 +17,9 @@ from lrpfast.engine.native.prepared import RELU_RULES, ROUNDING, Stage, only_mov
 from lrpfast.engine.native.prepared_stack import PreparedStack
 from lrpfast.engine.native.routes import places, starts
 from lrpfast.engine.native.stacks import WHOLE
-from lrpfast.engine.native.weights import depends_on_sign, whole_blocks
+from lrpfast.engine.native.weights import depends_on_sign
 from lrpfast.model.layers import Gate, Layer, Shape
 from lrpfast.rules import LinearRule, Pass, Proportional, Ties
-from lrpfast.rules.terms import AS_IS, Part, Shifted
 
 #: columns of the figures of a program whose sum is meant
 Columns = tuple[int, ...]
@@ -104,14 +103,14 @@ class RelevancePass:
         self.arrived = self.known[graph.input].tensor
         if forward.plan.composite.times_input:
             gradient, self.arrived = self.arrived, self.on.tensor(self.samples, prepared.shapes[graph.input])
-            times = core.Contribution(1, 1, forward.values[graph.input], self.arrived, False)
+            times = core.Contribution(forward.values[graph.input], self.arrived, False)
             self.on.add(core.take_up([gradient], times))
 
     def _masked(self, name: str, received: Relevance, shape: Shape) -> Relevance:
         """Relevance times a mask that is loaded before the program runs."""
         mask = self.masks[name] = self.on.tensor(self.samples, shape, lasting=True)
         out = self.on.tensor(self.samples, shape)
-        self.on.add(core.take_up([received.tensor], core.Contribution(1, 1, mask, out, False)))
+        self.on.add(core.take_up([received.tensor], core.Contribution(mask, out, False)))
         return Relevance(out, self._sum(out))
 
     def audit(self, figures: Sums) -> list[LayerAudit]:
@@ -255,7 +254,7 @@ class Backward:
         signal, gate = (self.forward.values[name] for name in self.stage.inputs)
         parts = [self._tensor(shape) for shape in self.stage.in_shapes]
         for part, other in zip(parts, (gate, signal), strict=True):
-            self.on.add(core.take_up([self.received.tensor], core.Contribution(1, 1, other, part, False)))
+            self.on.add(core.take_up([self.received.tensor], core.Contribution(other, part, False)))
         self._give(parts)
 
     def _share_out(self, stabilizer: float) -> None:
@@ -278,11 +277,10 @@ class Backward:
         for index, prepared in enumerate(stage.stacks):
             s = self._quotients(prepared, linear, stabilizer, first=index == 0)
             for parts in prepared.spreads:
+                blocks, taken = prepared.stack.columns(parts), prepared.taken(parts)
                 for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
-                    took, a = self._taken(name, prepared, parts)
-                    blocks = prepared.stack.columns(parts)
-                    by_sign = depends_on_sign(blocks)
-                    to = core.Contribution(took.positive, took.negative, a, out, filled[branch], by_sign)
+                    a = self.forward.values[name]
+                    to = core.Contribution(a, out, filled[branch], taken, depends_on_sign(blocks))
                     linear.spread(self.on, blocks, s, to)
                     handed[branch] += (self.on.program.enter(to),)
                     filled[branch] = True
@@ -290,24 +288,6 @@ class Backward:
             if not full:  # the algebra left nothing of the rule
                 self.on.add(core.fill(out, 0))
         self._enter(targets, handed)
-
-    def _taken(self, name: str, prepared: PreparedStack, parts: Sequence[int]) -> tuple[Part, core.Tensor]:
-        """What parts of an input multiply with on the way back: a part of a tensor, or several behind one another."""
-        a, shape = self.forward.values[name], self.forward.prepared.shapes[name]
-        chosen = [(prepared.stack.parts[part], prepared.fixed[part]) for part in parts]
-        part, fixed = chosen[0]
-        if len(chosen) == 1 and not isinstance(part, Shifted):
-            return (part, a) if isinstance(part, Part) else (AS_IS, fixed or a)
-        channels = whole_blocks(shape[0], len(chosen))
-        stacked = self.on.tensor(a.samples, (len(chosen) * channels, *shape[1:]))
-        for index, (part, fixed) in enumerate(chosen):
-            place = stacked.channels_from(index * channels, shape[0])
-            if isinstance(part, Part):
-                self.on.add(core.part(part.positive, part.negative, a, place))
-            else:
-                given, shift = (a, fixed) if isinstance(part, Shifted) else (fixed or a, None)
-                self.on.add(core.affine(given, None, shift, place))
-        return AS_IS, stacked
 
     def _quotients(self, prepared: PreparedStack, linear: LinearMap, stabilizer: float, first: bool) -> core.Tensor:
         """Relevance over denominators, for every group of a stack."""
@@ -347,7 +327,7 @@ class Backward:
             linear.evaluate(self.on, *stack.free(), inputs, quotient)
         self._enter_quotient(self.on.program.enter(quotient), first)
         if prepared.shift is not None:  # what a bias that is a map absorbs
-            product = core.Contribution(1, 1, prepared.shift, self._tensor(shape), False)
+            product = core.Contribution(prepared.shift, self._tensor(shape), False)
             self.on.add(core.take_up([s], product))
             self.account.bias += (self.on.program.enter(product),)
         return s

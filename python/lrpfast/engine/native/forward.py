@@ -60,7 +60,7 @@ class ForwardPass:
             self.on.add(core.take_up(inputs, self._activation(stage, out)))
         elif isinstance(layer, Gate):
             if layer.operation == "times":
-                self.on.add(core.take_up(inputs[:1], core.Contribution(1, 1, inputs[1], out, False)))
+                self.on.add(core.take_up(inputs[:1], core.Contribution(inputs[1], out, False)))
             else:
                 self.on.add(core.take_up(inputs, self._activation(stage, out)))
         else:

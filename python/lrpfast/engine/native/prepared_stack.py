@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,19 @@ class PreparedStack:
     def is_flat(self) -> bool:
         """Whether relevance of all channels is added up first."""
         return self.stack.is_flat and self.channels == 1
+
+    def taken(self, parts: Sequence[int]) -> list[tuple[float, float, core.Tensor | None]]:
+        """What parts of an input multiply with on the way back: factors of its positive and its negative values, and
+        what is added to them.
+        """
+        found: list[tuple[float, float, core.Tensor | None]] = []
+        for index in parts:
+            part, fixed = self.stack.parts[index], self.fixed[index]
+            if isinstance(part, Part):
+                found.append((part.positive, part.negative, None))
+            else:
+                found.append((1, 1, fixed) if isinstance(part, Shifted) else (0, 0, fixed))
+        return found
 
 
 def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -> PreparedStack:
