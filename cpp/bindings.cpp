@@ -21,6 +21,7 @@
 #include "places.h"
 #include "pooling.h"
 #include "program.h"
+#include "redistribution.h"
 #include "skip.h"
 #include "tensor.h"
 #include "weights.h"
@@ -203,7 +204,7 @@ std::shared_ptr<Activation> make_activation(int samples, int channels, Size3 siz
                                       std::move(to));
 }
 
-std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const Tensor& s,
+std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const std::optional<Tensor>& s,
                                         const std::vector<std::pair<Gate, float>>& groups, float stabilizer,
                                         const std::optional<Floats>& bias, const std::optional<Floats>& within,
                                         std::optional<Tensor> constant, std::optional<Tensor> own,
@@ -367,6 +368,15 @@ void bind_linear_maps(py::module_& m) {
       "weights"_a, "window"_a, "source"_a, "epilogue"_a);
   m.def("sparse_or", &sparse_or, "sparse"_a, "dense"_a, "source"_a, "threshold"_a);
   m.def("take_up", &take_up, "terms"_a, "epilogue"_a);
+  m.def(
+      "redistribute",
+      [](std::shared_ptr<PackedWeights> weights, const Tensor& source, std::shared_ptr<Quotient> quotient,
+         const std::vector<std::pair<std::shared_ptr<PackedWeights>, std::shared_ptr<Epilogue>>>& back) {
+        std::vector<WayBack> ways;
+        for (const auto& [packed, epilogue] : back) ways.push_back({packed, epilogue});
+        return redistribute(std::move(weights), source, std::move(quotient), std::move(ways));
+      },
+      "weights"_a, "source"_a, "quotient"_a, "back"_a);
 }
 
 void bind_elementwise(py::module_& m) {

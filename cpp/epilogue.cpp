@@ -14,7 +14,7 @@
 namespace lrpfast {
 namespace {
 
-enum Drawer { kActivated, kUnpooled, kSum = 3 };
+enum Drawer { kActivated, kUnpooled, kSum = 3, kThreadQuotients = 14 };
 
 In rows(const Tensor& tensor, std::int64_t sample, int block, const Stretch& stretch) {
   return rows_of<In>(tensor, sample, block, stretch.plane, stretch.first_row);
@@ -163,34 +163,41 @@ static int rows_together(const Quotient::Terms& terms) {
 }
 
 Quotient::Quotient(int maps_, Terms terms)
-    : Epilogue(maps_, (terms.shared ? terms.r : terms.s).channels, terms.s.size, rows_together(terms)),
+    : Epilogue(maps_, terms.shared ? terms.r.channels : stacked_channels(terms.r, terms.groups.size()),
+               terms.s ? terms.s->size : terms.r.size, rows_together(terms)),
       terms_(std::move(terms)),
-      explanations_(terms_.s.samples / maps_) {
-  const Tensor &r = terms_.r, &s = terms_.s;
-  const int stacked = static_cast<int>(terms_.groups.size());
-  require(stacked > 0 && s.blocks == stacked * r.blocks && (stacked == 1 ? s.channels == r.channels : true), "r");
-  require(s.samples % maps == 0 && r.samples == s.samples, "the number of explanations");
+      explanations_(terms_.r.samples / maps_) {
+  const Tensor& r = terms_.r;
+  require(!terms_.groups.empty(), "r");
+  require(r.samples % maps == 0 && (!terms_.s || terms_.s->samples == r.samples), "the number of explanations");
+  require(!terms_.s || terms_.s->channels == stacked_channels(r, terms_.groups.size()), "r");
   for (const Lanes* lanes : {&terms_.bias, &terms_.within})
-    require(lanes->empty() || lanes->size() == static_cast<std::size_t>(s.blocks) * kBlock, "bias");
+    require(lanes->empty() || lanes->size() == static_cast<std::size_t>(quotient_blocks()) * kBlock, "bias");
   if (terms_.constant)
-    require(terms_.constant->samples == 1 && terms_.constant->blocks == s.blocks && terms_.constant->size == size,
-            "constant");
+    require(
+        terms_.constant->samples == 1 && terms_.constant->blocks == quotient_blocks() && terms_.constant->size == size,
+        "constant");
   for (const Group& group : terms_.groups)
     require((group.gate == Gate::open && group.of_own == 0) || terms_.own, "a group that asks for own values");
   if (terms_.own)
     require(terms_.own->samples == maps && terms_.own->channels == r.channels && terms_.own->size == size, "own");
   if (terms_.pool) {
     check_windows(*terms_.pool, size, r);
-    require(s.samples % terms_.pool->winners.samples == 0, "winners");
+    require(r.samples % terms_.pool->winners.samples == 0, "winners");
   } else {
     require(r.size == size, "r");
   }
-  rows_.resize(static_cast<std::size_t>(s.samples) * s.blocks * size[0] * size[1]);
+  rows_.resize(static_cast<std::size_t>(r.samples) * quotient_blocks() * size[0] * size[1]);
   terms_.r = r.borrowed();
-  terms_.s = s.borrowed();
+  terms_.s = borrowed(terms_.s);
   terms_.constant = borrowed(terms_.constant);
   terms_.own = borrowed(terms_.own);
   if (terms_.pool) terms_.pool->winners = terms_.pool->winners.borrowed();
+}
+
+float* Quotient::quotients(int rows) const {
+  const std::size_t map = static_cast<std::size_t>(rows) * size[2] * kBlock;
+  return scratch(kThreadQuotients, explanations_ * quotient_blocks() * map);
 }
 
 void Quotient::take(const Stretch& stretch) {
@@ -221,11 +228,13 @@ void Quotient::take(const Stretch& stretch, int number) {
   task.noise = group.share < 0 ? terms_.noise : 0;
   for (int t = 0; t < explanations_; ++t) {
     const std::int64_t n = stretch.sample * explanations_ + t;
-    task.s = rows_out(terms_.s, n, block, stretch);
+    task.s = terms_.s ? rows_out(*terms_.s, n, block, stretch)
+                      : Out{quotients(stretch.rows) + (t * quotient_blocks() + block) * stretch.rows * whole.floats,
+                            whole.floats};
     if (terms_.pool) {
       float* unpooled = scratch(kUnpooled, stretch.rows * whole.floats);
       std::fill_n(unpooled, stretch.rows * whole.floats, 0.0f);
-      const std::int64_t won = n / (terms_.s.samples / terms_.pool->winners.samples);
+      const std::int64_t won = n / (terms_.r.samples / terms_.pool->winners.samples);
       for_window_rows(*terms_.pool, stretch, [&](int window_row) {
         const PoolTask windows = windows_of(*terms_.pool, stretch, size, whole.floats, window_row);
         kernels().max_unpool(
@@ -237,17 +246,17 @@ void Quotient::take(const Stretch& stretch, int number) {
     } else {
       task.r = rows(terms_.r, n, r_block, stretch);
     }
-    const std::size_t map = static_cast<std::size_t>(n) * terms_.s.blocks + block;
+    const std::size_t map = static_cast<std::size_t>(n) * quotient_blocks() + block;
     QuotientSums* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
     std::fill_n(sums, stretch.rows, QuotientSums{});  // the last run's stretches may have been others
     kernels().quotient(task, *sums, whole);
   }
 }
 
-bool Quotient::writes_to(const Tensor& tensor) const { return terms_.s.overlaps(tensor); }
+bool Quotient::writes_to(const Tensor& tensor) const { return terms_.s && terms_.s->overlaps(tensor); }
 
 void Quotient::write(double* to, int row) const {
-  const std::size_t lines = static_cast<std::size_t>(size[0]) * size[1], blocks_of_sample = terms_.s.blocks;
+  const std::size_t lines = static_cast<std::size_t>(size[0]) * size[1], blocks_of_sample = quotient_blocks();
   for (int n = 0; n < samples(); ++n) std::fill_n(to + static_cast<std::ptrdiff_t>(n) * row, columns(), 0.0);
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     const std::size_t block = i / lines % blocks_of_sample;

@@ -89,6 +89,8 @@ class Activation : public Epilogue {
 //
 // Groups of a rule may be stacked: s then holds one map after the other, each as many whole blocks as r, and so do the
 // values, unless one map is for all groups. r and s may have T samples for each of `values`.
+//
+// Without s, the quotients of a stretch stay in memory of the thread that took it up, for whoever reads them next.
 class Quotient : public Epilogue, public Figures {
  public:
   struct Group {
@@ -96,8 +98,9 @@ class Quotient : public Epilogue, public Figures {
     float share, of_own = 0, of_values = 1;
   };
   struct Terms {
-    Tensor r, s;
-    std::optional<SidePool> pool;  // r is that of its windows
+    Tensor r;
+    std::optional<Tensor> s;
+    std::optional<SidePool> pool;  // r is that of its windows; asks for s
     std::vector<Group> groups;
     float stabilizer;
     Lanes bias, within;  // stacked like the groups; may be empty
@@ -109,9 +112,15 @@ class Quotient : public Epilogue, public Figures {
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
   // Received, absorbed by the bias, by the stabilizer, and handled, for each sample of r.
-  int samples() const override { return terms_.s.samples; }
+  int samples() const override { return terms_.r.samples; }
   int columns() const override { return 4; }
   void write(double* to, int row) const override;
+
+  bool keeps() const { return terms_.s.has_value(); }
+  int explanations() const { return explanations_; }
+  int quotient_blocks() const { return static_cast<int>(terms_.groups.size()) * terms_.r.blocks; }
+  // Without s: the quotients [explanation][block][row][column][16] of the rows that this thread took up last.
+  float* quotients(int rows) const;
 
  private:
   void take(const Stretch& stretch, int group);

@@ -148,7 +148,7 @@ class Quotient(Epilogue, Figures):
         self,
         samples: int,
         r: Tensor,
-        s: Tensor,
+        s: Tensor | None,
         groups: Sequence[tuple[Gate, float]],
         stabilizer: float,
         bias: Floats | None = None,
@@ -187,6 +187,12 @@ def winograd(weights: WinogradWeights, before: tuple[int, int], source: Tensor, 
 def skip(weights: SkipWeights, window: Window, source: Tensor, epilogue: Epilogue) -> BatchStep: ...
 def patch(weights: PatchWeights, window: Window, source: Tensor, epilogue: Epilogue) -> BatchStep: ...
 def sparse_or(sparse: BatchStep, dense: BatchStep, source: Tensor, threshold: float) -> BatchStep: ...
+def redistribute(
+    weights: PackedWeights | None,
+    source: Tensor,
+    quotient: Quotient,
+    back: Sequence[tuple[PackedWeights, Epilogue]],
+) -> Step: ...
 def take_up(terms: Sequence[Tensor], epilogue: Epilogue) -> Step: ...
 def activation_relevance(
     rule: ActivationRule, function: FunctionParameters, x: Tensor, slope: Tensor | None, r: Tensor, out: Tensor

@@ -12,11 +12,11 @@ from lrpfast.engine.audit import LayerAudit, Sums
 from lrpfast.engine.native.elementwise_maps import SumMap
 from lrpfast.engine.native.forward import ForwardPass
 from lrpfast.engine.native.layout import Recorder
-from lrpfast.engine.native.maps import ConvolutionMap, LinearMap, kept
+from lrpfast.engine.native.maps import ConvolutionMap, LinearMap, Source, kept
 from lrpfast.engine.native.prepared import RELU_RULES, ROUNDING, Stage, only_moves
 from lrpfast.engine.native.prepared_stack import PreparedStack
 from lrpfast.engine.native.routes import places, starts
-from lrpfast.engine.native.stacks import WHOLE
+from lrpfast.engine.native.stacks import WHOLE, Blocks
 from lrpfast.engine.native.weights import depends_on_sign
 from lrpfast.model.layers import Gate, Layer, Shape
 from lrpfast.rules import LinearRule, Pass, Proportional, Ties
@@ -275,33 +275,52 @@ class Backward:
         handed: list[Columns] = [() for _ in targets]
         self.account.handled = ()
         for index, prepared in enumerate(stage.stacks):
-            s = self._quotients(prepared, linear, stabilizer, first=index == 0)
+            in_strips = self._runs_in_strips(prepared, linear)
+            s = None if in_strips else self._s(prepared, linear)
+            quotient = self._quotient(prepared, linear, stabilizer, s)
+            self._enter_quotient(self.on.program.enter(quotient), first=index == 0)
+            if s is not None:
+                self._divide(prepared, linear, quotient, s)
+            ways: list[tuple[Blocks, core.Contribution]] = []
             for parts in prepared.spreads:
                 blocks, taken = prepared.stack.columns(parts), prepared.taken(parts)
                 for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
                     a = self.forward.values[name]
                     to = core.Contribution(a, out, filled[branch], taken, depends_on_sign(blocks))
-                    linear.spread(self.on, blocks, s, to)
+                    if s is None:
+                        ways.append((blocks, to))
+                    else:
+                        linear.spread(self.on, blocks, s, to)
                     handed[branch] += (self.on.program.enter(to),)
                     filled[branch] = True
+            if isinstance(linear, ConvolutionMap) and s is None:
+                linear.redistribute(self.on, self._source(prepared), quotient, ways)
         for (out, _), full in zip(targets, filled, strict=True):
             if not full:  # the algebra left nothing of the rule
                 self.on.add(core.fill(out, 0))
         self._enter(targets, handed)
 
-    def _quotients(self, prepared: PreparedStack, linear: LinearMap, stabilizer: float, first: bool) -> core.Tensor:
+    def _runs_in_strips(self, prepared: PreparedStack, linear: LinearMap) -> bool:
+        """Whether quotients are handed down while they are in the cache, and nothing else needs them."""
+        plain = prepared.denominator != "constant" and prepared.shift is None and self.stage.window is None
+        return plain and isinstance(linear, ConvolutionMap) and linear.runs_in_strips(prepared.stack.blocks)
+
+    def _s(self, prepared: PreparedStack, linear: LinearMap) -> core.Tensor:
+        return self.on.tensor(self.whole.samples, (prepared.channels, *linear.out_shape[1:]), linear.s_halo)
+
+    def _quotient(
+        self, prepared: PreparedStack, linear: LinearMap, stabilizer: float, s: core.Tensor | None
+    ) -> core.Quotient:
         """Relevance over denominators, for every group of a stack."""
         stage, stack, forward, r = self.stage, prepared.stack, self.forward, self.received.tensor
-        shape = (prepared.channels, *linear.out_shape[1:])
         if prepared.is_flat and r.channels > 1:
-            r = self._tensor(shape)
+            r = self._tensor((1, *linear.out_shape[1:]))
             self.on.add(core.sum_channels(self.received.tensor, r))
-        s = self.on.tensor(self.whole.samples, shape, linear.s_halo)
         pool = None if stage.window is None else (stage.window, forward.winners[stage.output])
         gated = any(gate != core.Gate.open for gate, _ in prepared.shares)
         own = forward.own_values(stage) if gated else None
-        within, constant = prepared.denominator == "forward", prepared.denominator == "constant"
-        quotient = core.Quotient(
+        constant = prepared.denominator == "constant"
+        return core.Quotient(
             1 if constant else forward.samples,
             r,
             s,
@@ -315,22 +334,30 @@ class Backward:
             stack.mix,
             ROUNDING if isinstance(linear, ConvolutionMap) and linear.winograd else 0.0,
         )
-        if within:
-            self.on.add(core.take_up([forward.own_values(stage)], quotient))
-        elif constant:
+
+    def _source(self, prepared: PreparedStack) -> Source:
+        """The denominators of a stack, or what they are made of."""
+        stage, forward = self.stage, self.forward
+        if prepared.denominator == "forward":
+            return forward.own_values(stage)
+        if prepared.denominator == "constant":
             assert prepared.constant is not None
-            self.on.add(core.take_up([prepared.constant], quotient))
-        elif prepared in forward.denominators:
-            self.on.add(core.take_up([forward.denominators[prepared]], quotient))
+            return prepared.constant
+        if prepared in forward.denominators:
+            return forward.denominators[prepared]
+        return (*prepared.stack.free(), [forward.values[name] for name in stage.inputs])
+
+    def _divide(self, prepared: PreparedStack, linear: LinearMap, quotient: core.Quotient, s: core.Tensor) -> None:
+        """Make all quotients of a stack."""
+        source = self._source(prepared)
+        if isinstance(source, core.Tensor):
+            self.on.add(core.take_up([source], quotient))
         else:
-            inputs = [forward.values[name] for name in stage.inputs]
-            linear.evaluate(self.on, *stack.free(), inputs, quotient)
-        self._enter_quotient(self.on.program.enter(quotient), first)
+            linear.evaluate(self.on, *source, quotient)
         if prepared.shift is not None:  # what a bias that is a map absorbs
-            product = core.Contribution(prepared.shift, self._tensor(shape), False)
+            product = core.Contribution(prepared.shift, self._tensor((s.channels, *linear.out_shape[1:])), False)
             self.on.add(core.take_up([s], product))
             self.account.bias += (self.on.program.enter(product),)
-        return s
 
     def _enter_quotient(self, column: int, first: bool) -> None:
         account = self.account

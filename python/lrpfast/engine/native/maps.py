@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from lrpfast import _native as core
@@ -14,7 +15,7 @@ from lrpfast.engine.native.layout import (
     forward_halo,
     window3,
 )
-from lrpfast.engine.native.methods import Method, patches_below, sparse_below, winograd_pays
+from lrpfast.engine.native.methods import Method, patches_below, sparse_below, strips_pay, winograd_pays
 from lrpfast.engine.native.stacks import FLAT, Blocks
 from lrpfast.engine.native.weights import PreparedWeights, depends_on_sign, whole_blocks
 from lrpfast.model.layers import Convolution, Shape, TransposedConvolution, Window
@@ -22,6 +23,9 @@ from lrpfast.rules.terms import AS_IS, Part, WeightPart
 
 #: one value per channel in lanes of 16, or a map of one sample, or nothing
 Bias: TypeAlias = Floats | core.Tensor | None
+
+#: values, or what they are made of: blocks of weights, parts of the inputs, and these
+Source: TypeAlias = core.Tensor | tuple[Blocks, list[Part], list[core.Tensor]]
 
 #: a dense layer is a convolution of one pixel
 ONE_PIXEL = Window((), (), (), ())
@@ -134,6 +138,35 @@ class ConvolutionMap:
 
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
         self._convolve(on, blocks, True, s, to)
+
+    def runs_in_strips(self, blocks: Blocks) -> bool:
+        """Whether `redistribute` does, and is faster than one map after the other."""
+        if not self.together or self.weights.transposed or blocks == FLAT:
+            return False
+        inputs, outputs = self.shape[0] * len(blocks[0]), self.out_shape[0] * len(blocks)
+        return min(inputs, outputs) >= BLOCK and strips_pay(self.layer_window, self.shape[1:], inputs, outputs)
+
+    def redistribute(
+        self, on: Recorder, source: Source, quotient: core.Quotient, ways: Sequence[tuple[Blocks, core.Contribution]]
+    ) -> None:
+        """A whole rule, strip by strip: denominators, their quotients, and these handed down.
+
+        The source is the denominators, or an input with the weights and the parts that make them.
+        """
+        weights = None
+        if isinstance(source, core.Tensor):
+            values = source
+        else:
+            blocks, parts, inputs = source
+            weights = self._dense(blocks, False)
+            values = taken(on, parts, inputs[0], self.shape, self.halo)
+        back = [(self._dense(blocks, True), to) for blocks, to in ways]
+        on.add(core.redistribute(weights, values, quotient, back))
+
+    def _dense(self, blocks: Blocks, adjoint: bool) -> core.PackedWeights:
+        packed = self.weights.packed(blocks, adjoint, "dense")
+        assert isinstance(packed, core.PackedWeights)
+        return packed
 
     def spreads_at_once(self, blocks: Blocks) -> bool:
         few = self.together and not self.weights.transposed and self.shape[0] * len(blocks[0]) <= core.NARROW

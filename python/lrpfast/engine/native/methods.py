@@ -24,6 +24,9 @@ SMALL_MAP, MANY_WEIGHTS = 16, 2**20
 #: taps of a kernel whose patches are large enough, and the share of values other than zero up to which they pay
 SMALLEST_PATCH, PATCHES_BELOW = 25, 0.3
 
+#: values of a map that is larger than the second level cache, and weights that take a part of it
+LARGE_MAP, SMALL_WEIGHTS = 2**18, 2**16
+
 #: products per value from which on it takes longer to compute a map once more than to store and read another one
 WORTH_KEEPING = 128
 
@@ -59,6 +62,14 @@ def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winog
     if pointwise and (window.strides == (1, 1) or not adjoint):
         return 0.75 if targets >= 96 else 0.6 if targets >= 48 else 0.45 if targets >= 32 else 0.3
     return 0
+
+
+def strips_pay(window: Window, size: Shape, inputs: int, outputs: int) -> bool:
+    """Whether a rule is worth running strip by strip: its quotients would not stay in the cache as a whole, and its
+    weights do beside a strip.
+    """
+    plain = window.kernel == (1, 1) and window.strides == (1, 1) and _pads_within(window, size, 0)
+    return plain and outputs * math.prod(size) >= LARGE_MAP and inputs * outputs <= SMALL_WEIGHTS
 
 
 def patches_below(window: Window, size: Shape) -> float:
