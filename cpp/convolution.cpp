@@ -18,7 +18,17 @@ namespace {
 struct Phase {
   Size3 first, step, source_step;
   std::vector<Tap> taps;
+  int run = 1;  // so many taps after each other lie side by side in the source
 };
+
+// The longest run that the kernel for depthwise convolutions knows. It needs pixels that lie side by side, too.
+int depthwise_run(const Phase& phase, std::size_t taps_of_row) {
+  if (phase.source_step[2] != 1 || phase.taps.size() < 2 || phase.taps[1].input - phase.taps[0].input != kBlock)
+    return 1;
+  for (const int run : {7, 5, 4, 3, 2})
+    if (taps_of_row % run == 0) return run;
+  return 1;
+}
 
 std::int64_t offset(const Tensor& tensor, int plane, int row, int column) {
   return plane * tensor.plane_stride + row * tensor.row_stride + static_cast<std::int64_t>(column) * kBlock;
@@ -55,6 +65,7 @@ Phase forward_phase(const Window& window, const Tensor& source, const Size3& siz
     check_reach(source, axis, -window.before[axis], (size[axis] - 1) * window.strides[axis] + axes[axis].back().start);
   }
   phase.taps = combine(source, window.kernel, axes);
+  phase.run = depthwise_run(phase, axes[2].size());
   return phase;
 }
 
@@ -64,7 +75,7 @@ Phase adjoint_phase(const Window& window, const Tensor& source, const Size3& siz
   std::vector<AxisTap> axes[3];
   for (int axis = 0; axis < 3; ++axis) {
     const int stride = window.strides[axis], count = (size[axis] - first[axis] + stride - 1) / stride;
-    for (int k = 0; k < window.kernel[axis]; ++k) {
+    for (int k = window.kernel[axis] - 1; k >= 0; --k) {  // in the order of the source
       const int start = first[axis] + window.before[axis] - k * window.dilations[axis];
       if (start % stride != 0) continue;
       axes[axis].push_back({start / stride, k});
@@ -72,6 +83,7 @@ Phase adjoint_phase(const Window& window, const Tensor& source, const Size3& siz
     }
   }
   phase.taps = combine(source, window.kernel, axes);
+  phase.run = depthwise_run(phase, axes[2].size());
   return phase;
 }
 
@@ -88,7 +100,7 @@ std::vector<Phase> adjoint_phases(const Window& window, const Tensor& source, co
 // Outputs of one phase in some rows of a plane, for one sample after the other: where their taps start in the source,
 // from the first sample's source row `source_row` on, and where they go in memory [sample][row][column][16].
 struct Pixels {
-  int source_row = 0, of_sample = 0;
+  int source_row = 0, of_sample = 0, of_row = 0;
   std::vector<long> in, out;
 
   Pixels(const Phase& phase, const Tensor& source, const Size3& size, int first, int rows, long samples) {
@@ -108,6 +120,7 @@ struct Pixels {
         }
       }
     of_sample = static_cast<int>(static_cast<long>(in.size()) / samples);
+    of_row = (size[2] - phase.first[2] + phase.step[2] - 1) / phase.step[2];
   }
 };
 
@@ -307,7 +320,8 @@ class Convolution {
       }
       case Form::depthwise: {
         const float* of_block = weights_->data() + static_cast<std::int64_t>(panel) * weights_->taps * kBlock;
-        kernels().depthwise({source_.at(0, panel) + begin, taps, tap_count, of_block, values, in, out, count});
+        kernels().depthwise({source_.at(0, panel) + begin, taps, tap_count, phase.run, pixels.of_row, of_block, values,
+                             in, out, count});
         return;
       }
       case Form::dense: {

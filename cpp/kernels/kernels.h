@@ -58,6 +58,8 @@ struct DepthwiseTask {
   const float* input;
   const Tap* taps;
   int tap_count;
+  int run;  // so many taps after each other lie side by side in the input, and so do so many pixels; or both are 1
+  int row;
   const float* weights;  // [tap][16]
   float* output;
   const long* input_pixels;
