@@ -146,8 +146,10 @@ bool Activation::writes_to(const Tensor& tensor) const {
 void Activation::pool_rows(const Stretch& stretch, In y) const {
   for_window_rows(pool_->side, stretch, [&](int window_row) {
     PoolTask task = windows_of(pool_->side, stretch, size, y.row, window_row);
-    task.margin = pool_->side.margin;
     task.input = y.at;
+    task.margin = pool_->side.margin;
+    task.shown = stretch.values;
+    task.shown_row = stretch.row;
     const std::int64_t n = stretch.sample;
     kernels().max_pool(
         task, pool_->values.row(n, stretch.block, stretch.plane, window_row),

@@ -68,6 +68,8 @@ Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tens
   return Step([window, x = x.borrowed(), y = y.borrowed(), winners = winners.borrowed(), margin](int threads) {
     for_window_rows(window, x, y, threads, leave, [&](PoolTask task, auto sample, auto block, int d, int h) {
       task.margin = margin;
+      task.shown = task.input;
+      task.shown_row = task.input_row;
       kernels().max_pool(task, y.row(sample, block, d, h),
                          reinterpret_cast<std::int32_t*>(winners.row(sample, block, d, h)));
     });
@@ -99,6 +101,8 @@ Step share_pool(const Window& window, const Tensor& x, const Tensor& r, PoolShar
     for_window_rows(window, out, r, threads, clear, [&](PoolTask task, auto sample, auto block, int d, int h) {
       task.input = x.at(sample / explanations, block);
       task.margin = margin;
+      task.shown = task.input;
+      task.shown_row = task.input_row;
       kernels().share_pool(task, how, stabilizer, r.row(sample, block, d, h), out.at(sample, block));
     });
   });

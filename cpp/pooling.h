@@ -9,8 +9,9 @@
 namespace lrpfast {
 
 // `winners` gets, as int32 in the memory of floats, the tap of each window that holds its largest value: the first of
-// equal ones. Values count as equal that differ by less than `margin` times the largest value of the window in any of
-// 16 channels: that much their rounding may differ by place, for values from Winograd's algorithm.
+// equal ones. With a `margin` places that show the same are equal, too: none of 16 channels differs by more than this
+// share of the largest value of the window. That much their rounding may differ by place, for values from Winograd's
+// algorithm.
 Step max_pool(const Window& window, const Tensor& x, const Tensor& y, const Tensor& winners, float margin);
 
 // `r` may have more samples than `winners`; `out` is overwritten.

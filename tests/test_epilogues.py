@@ -255,6 +255,17 @@ def test_a_pool_behind_an_activation_is_the_pool_of_its_map(
         np.testing.assert_array_equal(y.store(THREADS), mapped.store(THREADS))
 
 
+def test_a_pool_tells_places_apart_by_what_the_activation_hides():
+    z = -np.ones((1, 16, 1, 2, 2), np.float32)
+    z[0, 0] = 1 + np.arange(4).reshape(1, 2, 2) * np.float32(2**-23)
+    z[0, 1, 0, 1] = -2  # as after ReLU nothing but the first channel is left, places of a row look the same
+    values, winners = empty(size=ONES), empty(size=ONES)
+    to = core.Activation(1, 16, (1, 2, 2), function("relu"), y=None, pool=(TWO, values, winners, 1e-5))
+    core.take_up([loaded(z)], to).run(THREADS)
+    assert taps(winners)[0, 0].item() == 2
+    np.testing.assert_array_equal(values.store(THREADS)[0, 0], z[0, 0].max())
+
+
 def taps(winners: core.Tensor) -> npt.NDArray[np.int32]:
     return winners.store(THREADS).view(np.int32)
 

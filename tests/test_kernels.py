@@ -455,14 +455,43 @@ def test_what_was_gathered_is_scattered_back(first: int):
 
 
 @pytest.mark.parametrize(("margin", "winner"), [(0.0, 3), (1e-6, 0), (1e-5, 0)])
-def test_values_within_the_margin_count_as_equal(margin: float, winner: int) -> None:
-    values = np.full((1, 16, 1, 2, 2), 1.0, np.float32)
-    values[0, 0] = np.float32(1) + np.arange(4).reshape(1, 2, 2) * np.float32(2**-23)
-    values[0, 1] = [[[1, 2], [0, 0]]]
+def test_places_that_show_the_same_up_to_the_margin_are_ties(margin: float, winner: int) -> None:
+    values = np.ones((1, 16, 1, 2, 2), np.float32)
+    values[0, :8] += np.arange(4).reshape(1, 2, 2) * np.float32(2**-23)
     y, winners = empty(size=ONES), empty(size=ONES)
     core.max_pool(window((1, 2, 2)), loaded(values), y, winners, margin).run(THREADS)
-    assert winners.store(THREADS).view(np.int32)[0, :2].ravel().tolist() == [winner, 1]
-    np.testing.assert_array_equal(y.store(THREADS)[0, :2].ravel(), values[0, :2].max(axis=(1, 2, 3)))
+    assert set(winners.store(THREADS).view(np.int32)[0, :8].ravel()) == {winner}
+    np.testing.assert_array_equal(y.store(THREADS)[0].ravel(), values[0].max(axis=(1, 2, 3)))
+
+
+def test_places_that_any_channel_tells_apart_are_no_ties() -> None:
+    values = np.ones((1, 16, 1, 2, 2), np.float32)
+    values[0, 0] += np.arange(4).reshape(1, 2, 2) * np.float32(2**-23)
+    values[0, 1] = [[[1, 2], [0, 0]]]
+    y, winners = empty(size=ONES), empty(size=ONES)
+    core.max_pool(window((1, 2, 2)), loaded(values), y, winners, 1e-5).run(THREADS)
+    assert winners.store(THREADS).view(np.int32)[0, :2].ravel().tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("margin", [0.0, 1e-5])
+def test_places_that_show_the_same_share_the_relevance_of_ties(margin: float) -> None:
+    values = numbers(1, 16, 1, 2, 2)
+    values[..., 0, 0] = values[..., 1, 0] = values.max(axis=(-1, -2)) + 1
+    values[..., 1, 0] *= np.float32(1 + 1e-6)
+    out = empty(size=(1, 2, 2))
+    x, r = loaded(values), loaded(np.full((1, 16, 1, 1, 1), 8, np.float32))
+    core.share_pool(window((1, 2, 2)), x, r, core.PoolShare.ties, 0.0, margin, out).run(THREADS)
+    expected = [4, 0, 4, 0] if margin else [0, 0, 8, 0]
+    np.testing.assert_array_equal(out.store(THREADS).reshape(16, 4), [expected] * 16)
+
+
+def test_winners_of_large_windows_are_settled_too() -> None:
+    values = numbers(1, 16, 1, 9, 9)
+    values[..., 8, 7] = values[..., 8, 8] = values.max(axis=(-1, -2)) + 1
+    values[..., 8, 8] *= np.float32(1 + 1e-6)
+    y, winners = empty(size=ONES), empty(size=ONES)
+    core.max_pool(window((1, 9, 9)), loaded(values), y, winners, 1e-5).run(THREADS)
+    assert set(winners.store(THREADS).view(np.int32).ravel()) == {8 * 9 + 7}
 
 
 def test_nothing_below_zero_wins_over_a_positive_value_within_the_margin() -> None:

@@ -151,7 +151,11 @@ struct PoolTask {
   int size[3], kernel[3], strides[3], dilations[3];
   int origin[3];  // first tap of the row's first window; may lie outside the map
   int windows;
-  float margin;  // max_pool: a later value has to be larger by this share of the largest one of the block's window
+  // Places of a window show the same if none of 16 channels differs by more than this share of the largest value there;
+  // 0: never. They are compared by `shown`, whose planes are those of the input: the input, or what it is a function of.
+  float margin;
+  const float* shown;
+  long shown_row;
 };
 
 // Winograd's F(4x4, 3x3): a tile of 4 x 4 outputs is made of 6 x 6 inputs through 36 points, each a product of matrices

@@ -29,14 +29,19 @@ struct Taps {
   int left;
 
   // Where a tap is in the input, in floats, and which one it is.
-  inline long offset(int d, int h, int c) const {
+  inline long offset(int d, int h, int c) const { return offset(d, h, c, task.input_row); }
+  inline long offset(int d, int h, int c, long row) const {
     return (task.origin[0] + d * task.dilations[0]) * task.input_plane +
-           (task.origin[1] + h * task.dilations[1]) * task.input_row +
-           static_cast<long>(left + c * task.dilations[2]) * kBlock;
+           (task.origin[1] + h * task.dilations[1]) * row + static_cast<long>(left + c * task.dilations[2]) * kBlock;
   }
   inline int tap(int d, int h, int c) const { return (d * task.kernel[1] + h) * task.kernel[2] + c; }
   inline long first_offset() const { return offset(planes.begin, rows.begin, columns.begin); }
   inline int first_tap() const { return tap(planes.begin, rows.begin, columns.begin); }
+  inline const float* shown(int d, int h, int c) const { return task.shown + offset(d, h, c, task.shown_row); }
+  inline const float* shown(int tap) const {
+    const int h = tap / task.kernel[2];
+    return shown(h / task.kernel[1], h % task.kernel[1], tap % task.kernel[2]);
+  }
 
   // Calls f(offset, tap) for each of them.
   template <class F>
@@ -64,73 +69,122 @@ inline void for_windows(const PoolTask& task, F f) {
   }
 }
 
-// Whether a value counts as equal to the largest one of its window, up to the margin. Nothing that ReLU would set to
-// zero comes up to a positive value, for it could not hand on what it received.
-inline ivec comes_up_to(vec largest, vec value, vec margin) {
-  return (value >= largest - margin) & ((value > 0) | (largest <= 0));
+inline bool differ(const float* a, const float* b, float margin) {
+  for (int i = 0; i < kBlock; ++i) {
+    const float more = a[i] - b[i];
+    if (more > margin || more < -margin) return true;
+  }
+  return false;
 }
 
-// The largest values of a window, and the margin within which values count as equal to them.
-inline vec find_largest(const PoolTask& task, const Taps& taps, vec (&largest)[kVectors]) {
+// The first tap that shows the same as this one.
+inline int first_alike(const Taps& taps, int tap, float margin) {
+  const float* shown = taps.shown(tap);
+  for (int d = taps.planes.begin; d < taps.planes.end; ++d)
+    for (int h = taps.rows.begin; h < taps.rows.end; ++h)
+      for (int c = taps.columns.begin; c < taps.columns.end; ++c) {
+        const int other = taps.tap(d, h, c);
+        if (other >= tap || !differ(taps.shown(d, h, c), shown, margin)) return other;
+      }
+  return tap;
+}
+
+// By how much values may differ that show the same.
+inline float margin_of(const PoolTask& task, const Taps& taps) {
+  vec most = vec{};
+  for (int d = taps.planes.begin; d < taps.planes.end; ++d)
+    for (int h = taps.rows.begin; h < taps.rows.end; ++h)
+      for (int c = taps.columns.begin; c < taps.columns.end; ++c)
+        for (int v = 0; v < kVectors; ++v) {
+          const vec size = magnitude(load(taps.shown(d, h, c) + v * kLanes));
+          most = size > most ? size : most;
+        }
+  return task.margin * lanes_max(most);
+}
+
+// The largest values of a window, and the first tap that has each: two walks, forward and back, a step of which waits
+// for one operation of the step before.
+inline void find_winners(const PoolTask& task, const Taps& taps, vec (&largest)[kVectors], ivec (&winner)[kVectors]) {
   const long begin = taps.first_offset();
   for (int v = 0; v < kVectors; ++v) largest[v] = load(task.input + begin + v * kLanes);
-  vec most = vec{};
   taps.each([&](long offset, int) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       const vec value = load(task.input + offset + v * kLanes);
       largest[v] = value > largest[v] ? value : largest[v];
-      if (task.margin > 0) most = magnitude(value) > most ? magnitude(value) : most;
     }
   });
-  return splat(task.margin > 0 ? task.margin * lanes_max(most) : 0);
+  for (int v = 0; v < kVectors; ++v) winner[v] = taps.first_tap() - ivec{};
+  taps.each_backwards([&](long offset, int tap) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v)
+      winner[v] = load(task.input + offset + v * kLanes) == largest[v] ? tap - ivec{} : winner[v];
+  });
+}
+
+// Hands what a tap won to the first one that shows the same: rounding alone tells them apart. Not to one that ReLU has
+// set to zero, for it could not hand on what it received.
+inline void settle_ties(const PoolTask& task, const Taps& taps, const vec (&largest)[kVectors],
+                        ivec (&winner)[kVectors]) {
+  const float margin = margin_of(task, taps);
+  uint64_t won = 0;  // beyond 64 taps, some bits stand for several of them, which are looked at in vain
+  for (int v = 0; v < kVectors; ++v)
+    for (int i = 0; i < kLanes; ++i) won |= uint64_t{1} << (winner[v][i] & 63);
+  for (int d = taps.planes.begin; d < taps.planes.end; ++d)
+    for (int h = taps.rows.begin; h < taps.rows.end; ++h)
+      for (int c = taps.columns.begin; c < taps.columns.end; ++c) {
+        const int tap = taps.tap(d, h, c);
+        if (!(won >> (tap & 63) & 1)) continue;
+        const int first = first_alike(taps, tap, margin);
+        if (first == tap) continue;
+        const int row = first / task.kernel[2];
+        const long offset = taps.offset(row / task.kernel[1], row % task.kernel[1], first % task.kernel[2]);
+        for (int v = 0; v < kVectors; ++v) {
+          const vec value = load(task.input + offset + v * kLanes);
+          winner[v] = (winner[v] == tap) & ((value > 0) | (largest[v] <= 0)) ? first - ivec{} : winner[v];
+        }
+      }
 }
 
 }  // namespace
 
 // Relevance of every window in equal parts to its largest values, or in proportion to all of them. Two walks: what is
-// divided by, then the shares.
+// divided by, then the shares. What shows the same as the winner is as large.
 void share_pool(const PoolTask& task, PoolShare how, float stabilizer, const float* r, float* out) {
   for_windows(task, [&](int window, const Taps& taps) {
-    vec largest[kVectors], total[kVectors] = {};
-    const vec margin = find_largest(task, taps, largest);
-    const auto part = [&](long offset, int v) {
-      const vec value = load(task.input + offset + v * kLanes);
-      if (how == PoolShare::values) return value;
-      return comes_up_to(largest[v], value, margin) ? splat(1) : vec{};
+    vec largest[kVectors], total[kVectors] = {}, share[kVectors];
+    ivec winner[kVectors];
+    find_winners(task, taps, largest, winner);
+    if (task.margin > 0) settle_ties(task, taps, largest, winner);
+    const float margin = task.margin > 0 ? margin_of(task, taps) : 0;
+    const auto each_part = [&](auto f) {
+      taps.each([&](long offset, int tap) {
+        const int first = how == PoolShare::ties && task.margin > 0 ? first_alike(taps, tap, margin) : tap;
+        for (int v = 0; v < kVectors; ++v) {
+          const vec value = load(task.input + offset + v * kLanes);
+          const ivec tied = (value == largest[v]) | ((winner[v] == first) & ((value > 0) | (largest[v] <= 0)));
+          f(offset, v, how == PoolShare::values ? value : tied ? splat(1) : vec{});
+        }
+      });
     };
-    taps.each([&](long offset, int) {
-      for (int v = 0; v < kVectors; ++v) total[v] += part(offset, v);
-    });
+    each_part([&](long, int v, vec part) { total[v] += part; });
     for (int v = 0; v < kVectors; ++v) {
       const vec divisor = total[v] + (total[v] >= 0 ? splat(stabilizer) : splat(-stabilizer));
-      const vec share = divisor == 0 ? vec{} : load(r + window * kBlock + v * kLanes) / divisor;
-      taps.each([&](long offset, int) {
-        float* target = out + offset + v * kLanes;
-        store(target, load(target) + share * part(offset, v));
-      });
+      share[v] = divisor == 0 ? vec{} : load(r + window * kBlock + v * kLanes) / divisor;
     }
+    each_part([&](long offset, int v, vec part) {
+      float* target = out + offset + v * kLanes;
+      store(target, load(target) + share[v] * part);
+    });
   });
 }
 
-// Values that rounding alone tells apart count as equal, so that the first of them wins: what a rounding error is worth
-// follows from the largest value of the window in any channel of the block.
-//
-// One walk finds the largest value, a second one back to the first tap who comes up to it: a step of either waits for
-// one operation of the step before.
 void max_pool(const PoolTask& task, float* output, int32_t* winners) {
   for_windows(task, [&](int window, const Taps& taps) {
     vec largest[kVectors];
-    const vec margin = find_largest(task, taps, largest);
     ivec winner[kVectors];
-    for (int v = 0; v < kVectors; ++v) winner[v] = taps.first_tap() - ivec{};
-    taps.each_backwards([&](long offset, int tap) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        const vec value = load(task.input + offset + v * kLanes);
-        winner[v] = comes_up_to(largest[v], value, margin) ? tap - ivec{} : winner[v];
-      }
-    });
+    find_winners(task, taps, largest, winner);
+    if (task.margin > 0) settle_ties(task, taps, largest, winner);
     for (int v = 0; v < kVectors; ++v) {
       store(output + window * kBlock + v * kLanes, largest[v]);
       store(winners + window * kBlock + v * kLanes, winner[v]);

@@ -40,6 +40,10 @@ from lrpfast.rules.terms import AS_IS, NOTHING, InputPart, Part
 #: what rounding may do to a value behind several layers, in shares of the largest value around it
 ROUNDING = 1e-6
 
+#: by how much two places of a max pool may differ, in any channel of a block, that show the same: a share of the
+#: largest value around them
+ALIKE = 2e-6
+
 RELU_RULES = {
     Gradient: core.ActivationRule.gradient,
     ReLUDeconvNet: core.ActivationRule.deconvnet,
@@ -60,7 +64,7 @@ class Stage:
     slope: core.Tensor | None = None
     linear: LinearMap | None = None
     window: core.Window | None = None
-    margin: float = 0.0  # by which a value must be larger to win a pool, in shares of the largest around it
+    margin: float = 0.0  # by which places of a pool may differ that show the same, in shares of the largest value there
     keeps_values: bool = False  # whether the values ahead of the pool are looked at later
     is_chosen_from: bool = False  # whether a max pool picks winners among its values
     stacks: tuple[PreparedStack, ...] = ()
@@ -167,7 +171,8 @@ def _with_margins(stages: list[Stage]) -> tuple[Stage, ...]:
     """The stages, with a margin for max pools behind Winograd's algorithm.
 
     It rounds differently for each place in its tile: without a margin, the equal values of a flat region would not be
-    ties any more, and relevance would go anywhere but to the first.
+    ties any more, and relevance would go anywhere but to the first. A region is flat where no channel tells its places
+    apart; values of one channel alone may be as close by chance, and the larger one wins.
     """
     transformed: set[str] = set()
     found = []
@@ -175,7 +180,7 @@ def _with_margins(stages: list[Stage]) -> tuple[Stage, ...]:
         own = isinstance(stage.linear, ConvolutionMap) and stage.linear.winograd
         if own or any(name in transformed for name in stage.inputs):
             transformed.add(stage.output)
-            stage = replace(stage, margin=ROUNDING)
+            stage = replace(stage, margin=ALIKE)
         found.append(stage)
     return tuple(found)
 
