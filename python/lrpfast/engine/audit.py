@@ -74,6 +74,9 @@ class Audit:
         """The same for one explanation a sample: figures (N,) in place of (N, 1)."""
         return Audit(lambda: [layer.single() for layer in self.layers])
 
+    def __getstate__(self) -> dict[str, tuple[LayerAudit, ...]]:
+        return {"_layers": self.layers}  # what lists them later does not pickle
+
     def __iter__(self) -> Iterator[LayerAudit]:
         return iter(self.layers)
 
