@@ -4,6 +4,8 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <limits>
 #include <memory>
@@ -24,8 +26,13 @@
 #include "redistribution.h"
 #include "skip.h"
 #include "tensor.h"
+#include "threads.h"
 #include "weights.h"
 #include "winograd.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -150,22 +157,23 @@ std::shared_ptr<PackedWeights> pack(const Floats& weights, int groups, bool adjo
   return std::make_shared<PackedWeights>(data, others, outputs, inputs, taps, groups, adjoint);
 }
 
-std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoint) {
+std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoint, int threads) {
   if (weights.ndim() != 3 || weights.shape(2) != 9)
     throw std::invalid_argument("weights must be (outputs, inputs, 9) for Winograd's algorithm");
   const float* data = weights.data();
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const py::gil_scoped_release unlocked;
-  return std::make_shared<WinogradWeights>(data, outputs, inputs, adjoint);
+  return std::make_shared<WinogradWeights>(data, outputs, inputs, adjoint, threads);
 }
 
-std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint, const std::optional<Floats>& for_negative) {
+std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint, const std::optional<Floats>& for_negative,
+                                       int threads) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs, taps)");
   const float *data = weights.data(), *others = as_large(for_negative, weights);
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
   const py::gil_scoped_release unlocked;
-  return std::make_shared<SkipWeights>(data, others, outputs, inputs, taps, adjoint);
+  return std::make_shared<SkipWeights>(data, others, outputs, inputs, taps, adjoint, threads);
 }
 
 std::shared_ptr<PatchWeights> pack_patches(const Floats& weights, int rows, int columns) {
@@ -236,6 +244,24 @@ std::shared_ptr<Contribution> make_contribution(const Tensor& a, const Tensor& o
   return std::make_shared<Contribution>(a, out, accumulate, std::move(taken), by_sign);
 }
 
+// Python runs what handles a signal, such as Ctrl-C, on its main thread, and only when that asks.
+void heed_signals() {
+  static std::atomic<unsigned long> main_thread;
+  main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+#if defined(__unix__) || defined(__APPLE__)
+  pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });
+#endif
+  heed_interrupts = [] {
+    using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::milliseconds kEvery{50};
+    static Clock::time_point next;
+    if (PyThread_get_thread_ident() != main_thread || Clock::now() < next) return;
+    const py::gil_scoped_acquire locked;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    next = Clock::now() + kEvery;
+  };
+}
+
 void bind_types(py::module_& m) {
   m.attr("NARROW") = kNarrow;
   py::class_<Pool>(m, "Pool").def(py::init<>()).def_property_readonly("bytes", &Pool::bytes);
@@ -255,10 +281,10 @@ void bind_types(py::module_& m) {
       .def_property_readonly("is_narrow", [](const PackedWeights& w) { return w.form == Form::narrow; })
       .def_property_readonly("bytes", [](const PackedWeights& w) { return w.floats() * sizeof(float); });
   py::class_<WinogradWeights, std::shared_ptr<WinogradWeights>>(m, "WinogradWeights")
-      .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a)
+      .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a, "threads"_a = 1)
       .def_property_readonly("bytes", [](const WinogradWeights& w) { return w.floats() * sizeof(float); });
   py::class_<SkipWeights, std::shared_ptr<SkipWeights>>(m, "SkipWeights")
-      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a, "for_negative"_a = py::none())
+      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a, "for_negative"_a = py::none(), "threads"_a = 1)
       .def_property_readonly("bytes", [](const SkipWeights& w) { return w.floats() * sizeof(float); });
   py::class_<PatchWeights, std::shared_ptr<PatchWeights>>(m, "PatchWeights")
       .def(py::init(&pack_patches), "weights"_a, "rows"_a, "columns"_a)
@@ -486,6 +512,8 @@ PYBIND11_MODULE(_native, m) {
   m.doc() = "Kernels of lrpfast on tensors in blocked layout; the shapes of all operands are checked.";
   m.def("isa", [] { return std::string(lrpfast::kernels().name); });
   m.def("available_isas", &lrpfast::available_isas);
+  m.def("openmp_threads", &lrpfast::openmp_threads);
+  lrpfast::heed_signals();
   lrpfast::bind_types(m);
   lrpfast::bind_programs(m);
   lrpfast::bind_epilogues(m);

@@ -90,6 +90,7 @@ float* scratch(int drawer, std::size_t floats) {
   Memory& memory = drawers[drawer];
   if (memory.floats < floats) {
     const std::size_t bytes = (floats * sizeof(float) + 4095) / 4096 * 4096;
+    memory.floats = 0;
     memory.block.reset(static_cast<float*>(std::aligned_alloc(4096, bytes)));
     if (!memory.block) throw std::bad_alloc();
     memory.floats = bytes / sizeof(float);

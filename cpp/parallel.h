@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
+#include "threads.h"
+
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
@@ -44,26 +45,65 @@ constexpr double kWorkPerThread = 32768;
 // What it costs in such multiply-adds when 16 floats pass by for a few operations: they mostly wait for memory.
 constexpr double kPassing = 16;
 
-// Calls task(i) for i in [0, count). Tasks must not depend on each other, so the result is the same for any number of
-// threads; 0 threads means as many as OpenMP would take. `work` is that of all tasks together.
+// Tasks by number, which threads take one by one.
+template <class Task>
+class Tasks final : public Shared {
+ public:
+  Tasks(long count, const Task& task) : count_(count), task_(task) {}
+
+  void help() noexcept override {
+    try {
+      take([] {});
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      error_ = std::current_exception();
+    }
+  }
+
+  // Calls `between` after each task that this thread takes. Where one throws, nobody takes further ones.
+  template <class Between>
+  void take(const Between& between) {
+    try {
+      for (long i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) {
+        task_(i);
+        between();
+      }
+    } catch (...) {
+      next_.store(count_);
+      throw;
+    }
+  }
+
+  // Throws what a helper ran into. To be called when none is at work any more.
+  void check() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  const long count_;
+  const Task& task_;
+  std::atomic<long> next_{0};
+  std::mutex mutex_;
+  std::exception_ptr error_;
+};
+
+// Calls task(i) for i in [0, count), on so many threads at most, this one among them. Tasks must not depend on each
+// other, so the result is the same for any number of threads. `work` is that of all tasks together. What a task throws
+// arrives here, whichever thread it was on, and so does an interruption; some tasks have not been called then.
 template <class Task>
 void parallel_for(int threads, long count, double work, const Task& task) {
-#if defined(_OPENMP)
-  const int wanted = threads > 0 ? threads : omp_get_max_threads();
-  const double worth = std::min(work / kWorkPerThread, static_cast<double>(count));
-  const int used = worth < 2 ? 1 : worth < wanted ? static_cast<int>(worth) : wanted;
-  std::atomic<long> next{0};  // a loop of OpenMP would wait at its own end, and once more at that of the region
-#pragma omp parallel num_threads(used) if (used > 1)
-  {
-    const FlushToZero mode;
-    for (long i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(i);
-  }
-#else
-  (void)threads;
-  (void)work;
   const FlushToZero mode;
-  for (long i = 0; i < count; ++i) task(i);
-#endif
+  const auto heed = [] {
+    if (heed_interrupts) heed_interrupts();
+  };
+  const double worth = std::min(work / kWorkPerThread, static_cast<double>(count));
+  const int used = worth < 2 ? 1 : worth < threads ? static_cast<int>(worth) : threads;
+  Tasks<Task> tasks(count, task);
+  {
+    const Helpers helpers(used - 1, tasks);
+    tasks.take(heed);
+  }
+  tasks.check();
 }
 
 }  // namespace lrpfast

@@ -13,7 +13,6 @@ namespace lrpfast {
 class Step {
  public:
   explicit Step(std::function<void(int threads)> work) : work_(std::move(work)) {}
-  // 0 threads: as many as OpenMP would take.
   void run(int threads) const { work_(threads); }
 
  private:

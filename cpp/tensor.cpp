@@ -57,6 +57,8 @@ Pool::Memory Pool::take(std::size_t floats) {
   const std::lock_guard<std::mutex> lock(shelf_->mutex);
   Shelf::Block block = shelf_->take(floats);
   if (block.start == nullptr) {
+    shelf_->all.reserve(shelf_->all.size() + 1);
+    shelf_->free.reserve(shelf_->all.size() + 1);  // so that no block fails to come back
     block = {floats, static_cast<float*>(std::aligned_alloc(kAlign, floats * sizeof(float)))};
     if (block.start == nullptr) throw std::bad_alloc();
     shelf_->all.push_back(block.start);

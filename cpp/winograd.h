@@ -15,7 +15,7 @@ class WinogradWeights {
  public:
   // `weights` is (outputs, inputs, 9) of the convolution; `adjoint` packs the transposed map, which takes `outputs`
   // channels to `inputs`. std::invalid_argument if a number of channels is below 1.
-  WinogradWeights(const float* weights, int outputs, int inputs, bool adjoint);
+  WinogradWeights(const float* weights, int outputs, int inputs, bool adjoint, int threads);
 
   int source_channels, target_channels;
   const float* data() const { return memory_.block.get(); }

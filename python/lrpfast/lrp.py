@@ -38,8 +38,8 @@ class LRP:
     backend : {"native", "reference"}
         ``"native"`` is C++ in float32, ``"reference"`` NumPy in the float type of the input. Same numbers.
     threads : int, optional
-        Threads of the native backend; None takes as many as OpenMP gives (``OMP_NUM_THREADS``, else all
-        cores).
+        Threads of the native backend; None takes ``OMP_NUM_THREADS``, else the cores that the process may run on
+        and that the quota of its container pays for.
     max_memory : int, optional
         Bytes that the native backend may take beyond the model itself, for packed weights and the values of a pass.
         With less, convolutions run by slower methods and a batch in smaller parts; what a single sample needs at

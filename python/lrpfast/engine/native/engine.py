@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -13,6 +15,7 @@ from lrpfast.engine.native.backward import RelevancePass
 from lrpfast.engine.native.forward import ForwardPass
 from lrpfast.engine.native.layout import Bench, load, stored
 from lrpfast.engine.native.prepared import Prepared, prepare
+from lrpfast.engine.native.threads import default_threads
 from lrpfast.engine.native.weights import PreparedWeights
 from lrpfast.engine.plan import Plan
 from lrpfast.errors import InputError
@@ -75,6 +78,20 @@ class State:
             self._home.append(self.workspace)
 
 
+#: all that are in use
+_ENGINES: weakref.WeakSet[NativeEngine] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """In a forked process: a thread that is not there may have held them, and works on nothing that others see."""
+    for engine in _ENGINES:
+        engine._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
 class NativeEngine:
     """Runs a plan as recorded programs on blocked float32 tensors. Weights are packed here, once."""
 
@@ -84,22 +101,28 @@ class NativeEngine:
         except RuntimeError as error:  # LRPFAST_ISA names what this machine has not
             raise InputError(str(error)) from None
         self.plan = plan
-        self.threads = threads or 0
         self.max_memory = max_memory
+        self._threads = threads
         self.bench = Bench(self.threads)
         self.weights = {
-            step.node.name: PreparedWeights(step.node.layer)
+            step.node.name: PreparedWeights(step.node.layer, self.bench.threads)
             for step in plan.steps
             if isinstance(step.node.layer, Weighted)
         }
         self._shapes: OrderedDict[tuple[Shape, frozenset[str]], OfShape] = OrderedDict()
         self._outputs = {node.name: node.output for node in plan.graph.nodes}
         self._lock = threading.Lock()
+        _ENGINES.add(self)
         if None not in plan.graph.input_shape:
             self._of_shape(plan.graph.permuted(tuple(size or 1 for size in plan.graph.input_shape)))
 
     def __str__(self) -> str:
         return f"native, {core.isa()}"
+
+    @property
+    def threads(self) -> int:
+        """Threads of a call that begins now."""
+        return self._threads or default_threads()
 
     def _of_shape(self, shape: Shape, seen: frozenset[str] = frozenset()) -> OfShape:
         """What is kept for a shape, in the graph's layout, and for layers whose output is looked at; made on first

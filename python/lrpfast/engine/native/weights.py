@@ -28,8 +28,9 @@ class PreparedWeights:
     outputs are inputs here.
     """
 
-    def __init__(self, layer: Weighted) -> None:
+    def __init__(self, layer: Weighted, threads: int = 1) -> None:
         self.layer = layer
+        self.threads = threads
         self.transposed = isinstance(layer, TransposedConvolution)
         self.groups = layer.groups if isinstance(layer, Convolution | TransposedConvolution) else 1
         self._packed: dict[tuple[Blocks, bool, Method], Packed] = {}
@@ -51,9 +52,9 @@ class PreparedWeights:
     def _pack(self, weight: Floats, for_negative: Floats | None, adjoint: bool, method: Method) -> Packed:
         match method:
             case "winograd":
-                return core.WinogradWeights(weight, adjoint)
+                return core.WinogradWeights(weight, adjoint, self.threads)
             case "skip":
-                return core.SkipWeights(weight, adjoint, for_negative)
+                return core.SkipWeights(weight, adjoint, for_negative, self.threads)
             case "patch":
                 assert isinstance(self.layer, Convolution)
                 return core.PatchWeights(weight, *self.layer.window.kernel)
