@@ -1,6 +1,7 @@
 """Development sessions: ``nox -s tests``, and in its place ``lint``, ``types``, ``docs``, ``bench`` or ``aarch64``.
 
-``nox -s frontends`` runs the tests that need torch and Keras, ``nox -s browser`` those that need Chromium.
+``nox -s frontends`` runs the tests that need torch and Keras, ``nox -s browser`` those that need Chromium, and
+``nox -s tsan`` those of concurrency with ThreadSanitizer.
 """
 
 from glob import glob
@@ -61,3 +62,10 @@ def browser(session: nox.Session) -> None:
 def aarch64(session: nox.Session) -> None:
     session.install("pip>=22.3")
     session.run("bash", "tools/aarch64/run.sh", "build/aarch64", *session.posargs, external=True)
+
+
+@nox.session
+def tsan(session: nox.Session) -> None:
+    """The tests of concurrency on a core compiled with ThreadSanitizer, by GCC."""
+    session.install(".[test]", "pybind11>=2.12", "cmake>=3.20")
+    session.run("bash", "tools/tsan/run.sh", "build/tsan", *session.posargs, external=True)
