@@ -152,7 +152,8 @@ struct PoolTask {
   int origin[3];  // first tap of the row's first window; may lie outside the map
   int windows;
   // Places of a window show the same if none of 16 channels differs by more than this share of the largest value there;
-  // 0: never. They are compared by `shown`, whose planes are those of the input: the input, or what it is a function of.
+  // 0: never. They are compared by `shown`, whose planes are those of the input: the input, or what it is a function
+  // of.
   float margin;
   const float* shown;
   long shown_row;
