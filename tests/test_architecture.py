@@ -18,6 +18,8 @@ CORE = Path(__file__).parent.parent / "cpp"
 
 LANGUAGE = {"errors", "model.layers", "model.functions", "rules", "composites"}
 ENGINE = {"engine", "model.graph", *LANGUAGE}
+READING = {"app.images", "app.inputs", "app.samples"}  # pictures, as the commands and datasets read them
+DATASET = {"dataset", *READING, "lrp", "seeds", "attribution", "engine", "model", "view", *LANGUAGE}
 
 #: what each part may import of the package; the longest name that fits a module counts, "" is the package itself
 MAY_IMPORT: dict[str, set[str]] = {
@@ -42,8 +44,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantus": {"lrp", "attribution", "composites", "model", "errors"},
     "frontends": {"frontends", "model", "errors"},
     "captum": {"frontends", "lrp", "composites", "model", "errors"},
-    "app": {"", "app", "check", "engine", "engine.native", "lrp", "seeds", "attribution", "model", "view", *LANGUAGE},
-    "": {"baselines", "check", "frontends", "grid", "lrp", "attribution", "model", *LANGUAGE},
+    "app.images": {"", "check", "errors"},
+    "app.inputs": {"composites", "errors"},
+    "app.samples": {"app.images", "check", "composites", "model", "errors"},
+    "dataset": DATASET,
+    "app": {"", "app", *DATASET, "check", "engine.native"},
+    "": {"baselines", "check", "dataset", "frontends", "grid", "lrp", "attribution", "model", *LANGUAGE},
 }
 
 #: packages beside the standard library and NumPy, and the parts that may use them
@@ -53,12 +59,15 @@ OTHERS = {
     "torch": {"frontends", "captum"},
     "keras": {"frontends"},
     "sklearn": {"frontends"},
-    "PIL": {"view", "app"},
+    "PIL": {"view", "app", "dataset"},
     "matplotlib": {"view"},
+    "numcodecs": {"dataset"},
+    "pyarrow": {"dataset"},
     "rich": {"app"},
     "starlette": {"app"},
     "typer": {"app"},
     "uvicorn": {"app"},
+    "zarr": {"dataset"},
 }
 
 
@@ -137,7 +146,7 @@ def test_an_upward_import_is_seen(module: str, source: str, found: str) -> None:
 
 def test_the_package_loads_no_optional_package() -> None:
     """Nor anything else that a first heatmap would have to wait for."""
-    unwanted = ("typer", "rich", "PIL", "matplotlib", "onnxruntime", "torch", "keras", "sklearn", "scipy")
+    unwanted = (*(set(OTHERS) - {"google", "onnx"}), "onnxruntime", "scipy")
     code = f"import lrpfast, sys; print([name for name in {unwanted} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Packages that only pictures, the command line and the live page need."""
+"""Packages that only pictures, the command line, the live page and datasets need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from contextlib import contextmanager
 from lrpfast.errors import MissingExtraError
 
 #: The extra of lrpfast that brings each.
-EXTRAS = {"PIL": "cli", "matplotlib": "cli", "rich": "cli", "typer": "cli", "starlette": "web", "uvicorn": "web"}
+EXTRAS = {
+    "PIL": "cli",
+    "matplotlib": "cli",
+    "rich": "cli",
+    "typer": "cli",
+    "starlette": "web",
+    "uvicorn": "web",
+    "numcodecs": "batch",
+    "pyarrow": "batch",
+    "zarr": "batch",
+}
 
 
 @contextmanager
