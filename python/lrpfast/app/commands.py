@@ -130,6 +130,74 @@ def explain(
 
 @app.command(
     cls=command(
+        "lrpfast batch model.onnx photos -o relevance.zarr -p imagenet",
+        "# smaller: half precision, summed over the channels",
+        "lrpfast batch model.onnx 'photos/*.jpg' -o small.zarr -p imagenet --precision float16 --pooled",
+        "# interrupted, or killed? The same command goes on where it stopped",
+        "lrpfast batch model.onnx photos -o relevance.zarr -p imagenet",
+    )
+)
+def batch(
+    model: options.ModelFile,
+    inputs: options.Inputs,
+    out: options.StorePath,
+    target: options.Target = None,
+    against: options.Against = None,
+    composite: options.CompositeName = "epsilon_plus_flat",
+    epsilon: options.Epsilon = None,
+    gamma: options.Gamma = None,
+    labels: options.Labels = None,
+    preprocess: options.PreprocessName = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    bgr: options.Bgr = None,
+    resize: options.Resizing = options.Resize.crop,
+    size: options.Size = None,
+    column: options.Column = None,
+    precision: options.PrecisionName = options.Precision.float32,
+    pooled: options.Pooled = False,
+    chunk: options.Chunk = None,
+    as_json: options.AsJson = False,
+    threads: options.Threads = None,
+    backend: options.BackendName = options.Backend.native,
+    debug: options.Debug = False,
+) -> None:
+    """Explain millions of inputs into a Zarr store, and go on after any interruption.
+
+    Arrays hold inputs as the model takes them, or pixels as uint8. Exit code 1
+    says that some inputs could not be read: the store says which, and why.
+    """
+    with failures(debug):
+        from lrpfast.app.batch import Request, run_batch
+
+        parameters = {"epsilon": epsilon, "gamma": gamma}
+        request = Request(
+            model=model,
+            inputs=inputs,
+            out=out,
+            composite=composite,
+            parameters={name: value for name, value in parameters.items() if value is not None},
+            target=target,
+            against=against,
+            labels=labels,
+            preprocessing=scaling(preprocess, mean, std, bgr),
+            assumed=preprocess is None and mean is None and std is None,
+            resize=resize.value,
+            size=size,
+            column=column,
+            precision=precision.value,
+            pooled=pooled,
+            chunk=chunk,
+            threads=threads,
+            backend=backend.value,
+            json=as_json,
+        )
+        if not run_batch(request):
+            raise typer.Exit(1)
+
+
+@app.command(
+    cls=command(
         "lrpfast check model.onnx",
         "lrpfast check model.onnx cat.png --preprocess imagenet",
         "# in a pipeline: exit code 1 says that LRP is not applicable",

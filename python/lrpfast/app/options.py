@@ -25,6 +25,13 @@ class Resize(str, Enum):
     squash = "squash"
 
 
+class Precision(str, Enum):
+    """Types of stored relevance."""
+
+    float32 = "float32"
+    float16 = "float16"
+
+
 def preset_names() -> list[str]:
     """The presets, for the completion of a shell."""
     from lrpfast.composites import PRESETS
@@ -177,3 +184,34 @@ Html = Annotated[
     ),
 ]
 Top = Annotated[int, typer.Option(min=1, metavar="N", help="Predictions to list.", rich_help_panel=PICTURE)]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT",
+        help="Pictures, folders, patterns, lists (.txt), arrays (.npy, .npz, Zarr), Parquet.",
+    ),
+]
+StorePath = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", metavar="STORE", help="Zarr store to write, or to go on with.", rich_help_panel=PICTURE
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Column of a Parquet file, where it has several pictures.", rich_help_panel=SCALES
+    ),
+]
+PrecisionName = Annotated[Precision, typer.Option(help="Type of the stored relevance.", rich_help_panel=PICTURE)]
+Pooled = Annotated[bool, typer.Option("--pooled", help="Store the sum over the channels.", rich_help_panel=PICTURE)]
+Chunk = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Images that are explained and committed together.",
+        show_default="16 MB of them",
+        rich_help_panel=PICTURE,
+    ),
+]

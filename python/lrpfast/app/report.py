@@ -168,6 +168,12 @@ def seconds(duration: float) -> str:
     return f"{1000 * duration:.0f} ms" if duration < 1 else f"{duration:.1f} s"
 
 
+def clock(left: int) -> str:
+    """A number of seconds as on a clock: "0:05", "26:10:00"."""
+    minutes = f"{left // 60 % 60:02}:{left % 60:02}"
+    return f"{left // 3600}:{minutes}" if left >= 3600 else minutes.removeprefix("0")
+
+
 class Pace(ProgressColumn):
     """How fast it goes, on average, and for how long: "12.3 a second, 0:05 left"."""
 
@@ -178,7 +184,7 @@ class Pace(ProgressColumn):
         speed = task.completed / task.elapsed
         left = round((task.total - task.completed) / speed)
         pace = f"{speed:.1f} a second" if speed >= 1 else f"{seconds(1 / speed)} each"
-        return Text(f"{pace}, {left // 60}:{left % 60:02} left")
+        return Text(f"{pace}, {clock(left)} left")
 
 
 def with_progress(items: Sequence[Item]) -> Iterator[Item]:
