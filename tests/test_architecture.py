@@ -19,7 +19,7 @@ CORE = Path(__file__).parent.parent / "cpp"
 LANGUAGE = {"errors", "model.layers", "model.functions", "rules", "composites"}
 ENGINE = {"engine", "model.graph", *LANGUAGE}
 READING = {"app.images", "app.inputs", "app.samples"}  # pictures, as the commands and datasets read them
-DATASET = {"dataset", *READING, "lrp", "seeds", "attribution", "engine", "model", "view", *LANGUAGE}
+DATASET = {"dataset", "dask", *READING, "lrp", "seeds", "attribution", "engine", "model", "view", *LANGUAGE}
 
 #: what each part may import of the package; the longest name that fits a module counts, "" is the package itself
 MAY_IMPORT: dict[str, set[str]] = {
@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "check": {"check", "lrp", "attribution", "engine", "engine.reference", "model", "model.graph", *LANGUAGE},
     "baselines": {"baselines", "lrp", "attribution", "model", "model.layers", "errors"},
     "quantus": {"lrp", "attribution", "composites", "model", "errors"},
+    "dask": {"lrp", "seeds", "view", "model", "model.layers", "errors"},
     "frontends": {"frontends", "model", "errors"},
     "captum": {"frontends", "lrp", "composites", "model", "errors"},
     "app.images": {"", "check", "errors"},
@@ -61,6 +62,9 @@ OTHERS = {
     "sklearn": {"frontends"},
     "PIL": {"view", "app", "dataset"},
     "matplotlib": {"view"},
+    "cloudpickle": {"dask"},  # which Dask brings along
+    "dask": {"dask", "dataset"},
+    "distributed": {"dataset"},
     "numcodecs": {"dataset"},
     "pyarrow": {"dataset"},
     "rich": {"app"},

@@ -226,6 +226,7 @@ def public():
     modules = [lrpfast, lrpfast.rules, lrpfast.composites, lrpfast.baselines, import_module("lrpfast.check")]
     named = {name: getattr(module, name) for module in modules for name in module.__all__}
     named["explain_func"] = import_module("lrpfast.quantus").explain_func
+    named["dask.attribute"] = import_module("lrpfast.dask").attribute
     found = {name: thing for name, thing in named.items() if callable(thing)}
     for owner in (lrpfast.LRP, lrpfast.Attribution, lrpfast.Model, lrpfast.Report):
         for name, method in vars(owner).items():

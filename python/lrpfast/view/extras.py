@@ -1,4 +1,4 @@
-"""Packages that only pictures, the command line, the live page and datasets need."""
+"""Packages that only pictures, the command line, the live page, datasets and clusters need."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ EXTRAS = {
     "typer": "cli",
     "starlette": "web",
     "uvicorn": "web",
+    "cloudpickle": "dask",
+    "dask": "dask",
+    "distributed": "dask",
     "numcodecs": "batch",
     "pyarrow": "batch",
     "zarr": "batch",
