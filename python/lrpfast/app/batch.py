@@ -55,6 +55,7 @@ class Request:
     chunk: int | None
     threads: int | None
     backend: BackendName
+    scheduler: str | None
     json: bool
 
 
@@ -85,7 +86,7 @@ def run_batch(request: Request) -> bool:
     start = perf_counter()
     with _bar(job) as show:
         try:
-            done = run_job(job, show)
+            done = run_job(job, show, request.scheduler)
         except KeyboardInterrupt:
             sys.stderr.write(f"Interrupted. The same command goes on where it stopped: {request.out}\n")
             raise

@@ -160,6 +160,7 @@ def batch(
     as_json: options.AsJson = False,
     threads: options.Threads = None,
     backend: options.BackendName = options.Backend.native,
+    scheduler: options.Scheduler = None,
     debug: options.Debug = False,
 ) -> None:
     """Explain millions of inputs into a Zarr store, and go on after any interruption.
@@ -190,6 +191,7 @@ def batch(
             chunk=chunk,
             threads=threads,
             backend=backend.value,
+            scheduler=scheduler,
             json=as_json,
         )
         if not run_batch(request):

@@ -104,6 +104,14 @@ Threads = Annotated[
     typer.Option(min=1, metavar="N", help="Threads to use.", show_default="all cores", rich_help_panel=RUN),
 ]
 BackendName = Annotated[Backend, typer.Option(help="What computes.", rich_help_panel=RUN)]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Dask scheduler whose workers do it, such as tcp://node17:8786; a chunk then takes one thread.",
+        rich_help_panel=RUN,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX file.")]

@@ -73,6 +73,7 @@ def explain_dataset(
     backend: BackendName = "native",
     threads: int | None = None,
     max_memory: int | None = None,
+    scheduler: str | None = None,
     progress: Callable[[Progress], object] | None = None,
 ) -> Progress:
     """Explain any number of inputs into a Zarr store, within bounded memory; called again, it goes on where it stopped.
@@ -109,6 +110,9 @@ def explain_dataset(
         Images that are explained, stored and committed together; None takes 16 MB of them, 1024 at the most.
     backend, threads, max_memory
         As for `LRP`.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``"tcp://node17:8786"``: its workers explain, which have to see the inputs
+        and the store by the same paths. A chunk then takes one thread where `threads` leaves it open.
     progress : callable, optional
         Is called with a `Progress` after each chunk.
 
@@ -155,7 +159,7 @@ def explain_dataset(
         max_memory=max_memory,
     )
     job, _ = make_job(model, inputs, out, options)
-    return run_job(job, progress)
+    return run_job(job, progress, scheduler)
 
 
 def progress_of(job: Job) -> tuple[Progress, list[int]]:
@@ -166,12 +170,16 @@ def progress_of(job: Job) -> tuple[Progress, list[int]]:
     return Progress(store.count, done, int(committed[committed != MISSING].sum()), done), left
 
 
-def run_job(job: Job, progress: Callable[[Progress], object] | None = None) -> Progress:
-    """Explain and commit what is left of a job.
+def run_job(job: Job, progress: Callable[[Progress], object] | None = None, scheduler: str | None = None) -> Progress:
+    """Explain and commit what is left of a job, here or on the workers of a Dask scheduler.
 
-    One thread reads and has others decode, one writes, and the calling one explains and calls `progress`. At most
+    Here, one thread reads and has others decode, one writes, and the calling one explains and calls `progress`. At most
     `AHEAD` chunks of samples and `BEHIND` of results are held besides the one in work.
     """
+    if scheduler is not None:
+        from lrpfast.dataset.cluster import run_on_cluster
+
+        return run_on_cluster(job, scheduler, progress)
     with job.store.held():
         return _run(job, progress or (lambda state: None))
 

@@ -106,7 +106,7 @@ class Store:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other calls from working on the store, and remove what a killed one left half written."""
+        """Keep other calls from working on the store, and `clean` it."""
         import fcntl  # which not every system has
 
         with open(self.path / ".zgroup", "rb") as file:
@@ -116,9 +116,13 @@ class Store:
                 raise FileError(
                     f"Another process is writing to the store '{self.path}'. Wait for it, or write to another one."
                 ) from None
-            for leftover in self.path.glob("*/.*.part"):
-                leftover.unlink(missing_ok=True)
+            self.clean()
             yield
+
+    def clean(self) -> None:
+        """Remove what killed processes left half written."""
+        for leftover in self.path.glob("*/.*.part"):
+            leftover.unlink(missing_ok=True)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Name of each image that could not be explained, and why."""
