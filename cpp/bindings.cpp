@@ -40,9 +40,13 @@ using namespace py::literals;
 namespace lrpfast {
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style>;
-using PlacesArray = py::array_t<std::int64_t, py::array::c_style>;
-using Numbers = py::array_t<std::int32_t, py::array::c_style>;
+// NumPy copies what is not aligned, as the fields of records are.
+constexpr int kAligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+
+using Floats = py::array_t<float, py::array::c_style | kAligned>;
+using AnyFloats = py::array_t<float, py::array::forcecast | kAligned>;
+using PlacesArray = py::array_t<std::int64_t, py::array::c_style | kAligned>;
+using Numbers = py::array_t<std::int32_t, py::array::c_style | kAligned>;
 using Unlocked = py::call_guard<py::gil_scoped_release>;
 
 Lanes lanes_of(const std::optional<Floats>& values) {
@@ -51,7 +55,7 @@ Lanes lanes_of(const std::optional<Floats>& values) {
 }
 
 template <class T>
-std::vector<T> elements_of(const py::array_t<T, py::array::c_style>& array) {
+std::vector<T> elements_of(const py::array_t<T, py::array::c_style | kAligned>& array) {
   return {array.data(), array.data() + array.size()};
 }
 
@@ -114,7 +118,7 @@ void check_meets(const Window& window, const Tensor& map, const Tensor& windows)
     }
 }
 
-void load(Tensor& tensor, const py::array_t<float>& values, int threads) {
+void load(Tensor& tensor, const AnyFloats& values, int threads) {
   const py::ssize_t expected[5] = {tensor.samples, tensor.channels, tensor.size[0], tensor.size[1], tensor.size[2]};
   if (values.ndim() != 5) throw std::invalid_argument("load: the array must have 5 axes");
   std::array<std::int64_t, 5> strides{};
@@ -122,8 +126,6 @@ void load(Tensor& tensor, const py::array_t<float>& values, int threads) {
     if (values.shape(axis) != expected[axis])
       throw std::invalid_argument("load: axis " + std::to_string(axis) + " has size " +
                                   std::to_string(values.shape(axis)) + ", not " + std::to_string(expected[axis]));
-    if (values.strides(axis) % static_cast<py::ssize_t>(sizeof(float)) != 0)
-      throw std::invalid_argument("load: strides must be whole numbers of floats");
     strides[axis] = values.strides(axis) / static_cast<py::ssize_t>(sizeof(float));
   }
   const float* data = values.data();
@@ -147,9 +149,17 @@ const float* as_large(const std::optional<Floats>& for_negative, const Floats& w
   return for_negative->data();
 }
 
+// Channels and taps are ints in the core, too; also those of all groups together.
+void check_sizes(const Floats& weights, int groups = 1) {
+  for (int axis = 0; axis < 3; ++axis)
+    if (weights.shape(axis) > (kLargest - kBlock) / std::max(groups, 1))
+      throw std::invalid_argument("weights of an impossible size");
+}
+
 std::shared_ptr<PackedWeights> pack(const Floats& weights, int groups, bool adjoint,
                                     const std::optional<Floats>& for_negative) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs of a group, taps)");
+  check_sizes(weights, groups);
   const float *data = weights.data(), *others = as_large(for_negative, weights);
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
@@ -160,6 +170,7 @@ std::shared_ptr<PackedWeights> pack(const Floats& weights, int groups, bool adjo
 std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoint, int threads) {
   if (weights.ndim() != 3 || weights.shape(2) != 9)
     throw std::invalid_argument("weights must be (outputs, inputs, 9) for Winograd's algorithm");
+  check_sizes(weights);
   const float* data = weights.data();
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const py::gil_scoped_release unlocked;
@@ -169,6 +180,7 @@ std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoi
 std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint, const std::optional<Floats>& for_negative,
                                        int threads) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs, taps)");
+  check_sizes(weights);
   const float *data = weights.data(), *others = as_large(for_negative, weights);
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
@@ -179,6 +191,7 @@ std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint, cons
 std::shared_ptr<PatchWeights> pack_patches(const Floats& weights, int rows, int columns) {
   if (weights.ndim() != 3 || weights.shape(2) != static_cast<py::ssize_t>(rows) * columns)
     throw std::invalid_argument("weights must be (outputs, inputs, rows * columns) for patches");
+  check_sizes(weights);
   const float* data = weights.data();
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const py::gil_scoped_release unlocked;
@@ -339,7 +352,7 @@ void bind_programs(py::module_& m) {
   py::class_<Program>(m, "Program")
       .def(py::init<>())
       .def("add", &Program::add, "step"_a)
-      .def("enter", &Program::enter, "figures"_a)
+      .def("enter", &Program::enter, "figures"_a.none(false))
       .def("run", &Program::run, "threads"_a, Unlocked())
       .def("timed_run", &Program::timed_run, "threads"_a, Unlocked())
       .def("figures", &read_all)
@@ -371,19 +384,19 @@ void bind_linear_maps(py::module_& m) {
           check_span(window, source.size, epilogue->size);
         return convolve(std::move(weights), window, source, std::move(epilogue));
       },
-      "weights"_a, "window"_a, "source"_a, "epilogue"_a);
+      "weights"_a.none(false), "window"_a, "source"_a, "epilogue"_a.none(false));
   m.def(
       "winograd",
       [](std::shared_ptr<WinogradWeights> weights, const std::array<int, 2>& before, const Tensor& source,
          std::shared_ptr<Epilogue> epilogue) {
         return winograd(std::move(weights), before, source, std::move(epilogue));
       },
-      "weights"_a, "before"_a, "source"_a, "epilogue"_a);
+      "weights"_a.none(false), "before"_a, "source"_a, "epilogue"_a.none(false));
   m.def(
       "skip",
       [](std::shared_ptr<SkipWeights> weights, const Window& window, const Tensor& source,
          std::shared_ptr<Epilogue> epilogue) { return skip(std::move(weights), window, source, std::move(epilogue)); },
-      "weights"_a, "window"_a, "source"_a, "epilogue"_a);
+      "weights"_a.none(false), "window"_a, "source"_a, "epilogue"_a.none(false));
   m.def(
       "patch",
       [](std::shared_ptr<PatchWeights> weights, const Window& window, const Tensor& source,
@@ -391,18 +404,21 @@ void bind_linear_maps(py::module_& m) {
         check_span(window, epilogue->size, source.size);
         return patch(std::move(weights), window, source, std::move(epilogue));
       },
-      "weights"_a, "window"_a, "source"_a, "epilogue"_a);
+      "weights"_a.none(false), "window"_a, "source"_a, "epilogue"_a.none(false));
   m.def("sparse_or", &sparse_or, "sparse"_a, "dense"_a, "source"_a, "threshold"_a);
-  m.def("take_up", &take_up, "terms"_a, "epilogue"_a);
+  m.def("take_up", &take_up, "terms"_a, "epilogue"_a.none(false));
   m.def(
       "redistribute",
       [](std::shared_ptr<PackedWeights> weights, const Tensor& source, std::shared_ptr<Quotient> quotient,
          const std::vector<std::pair<std::shared_ptr<PackedWeights>, std::shared_ptr<Epilogue>>>& back) {
         std::vector<WayBack> ways;
-        for (const auto& [packed, epilogue] : back) ways.push_back({packed, epilogue});
+        for (const auto& [packed, epilogue] : back) {
+          if (!packed || !epilogue) throw std::invalid_argument("redistribute: a way back without weights or epilogue");
+          ways.push_back({packed, epilogue});
+        }
         return redistribute(std::move(weights), source, std::move(quotient), std::move(ways));
       },
-      "weights"_a, "source"_a, "quotient"_a, "back"_a);
+      "weights"_a, "source"_a, "quotient"_a.none(false), "back"_a);
 }
 
 void bind_elementwise(py::module_& m) {

@@ -162,6 +162,7 @@ void Activation::pool_rows(const Stretch& stretch, In y) const {
 // whose largest value says what is rounding.
 static int rows_together(const Quotient::Terms& terms) {
   const int of_pool = terms.pool ? terms.pool->window.strides[1] : 1;
+  require(!terms.pool || (terms.s && of_pool <= terms.s->size[1]), "pool");
   return terms.noise > 0 ? std::lcm(of_pool, kTileRows) : of_pool;
 }
 

@@ -61,6 +61,7 @@ Step summed(const std::vector<Tensor>& sources_, Sums sums_, float otherwise, co
   std::vector<Tensor> sources;
   for (const Tensor& source : sources_) {
     if (source.samples != target.samples) throw std::invalid_argument("places: other numbers of samples");
+    if (source.overlaps(target)) throw std::invalid_argument("places: one tensor cannot be both source and target");
     sources.push_back(source.borrowed());
   }
   const auto sums = std::make_shared<const Sums>(std::move(sums_));
@@ -89,6 +90,7 @@ Step summed(const std::vector<Tensor>& sources_, Sums sums_, float otherwise, co
 
 Step gather(const std::vector<Tensor>& sources, const Places& places, float otherwise, const Tensor& target) {
   require_places(places, elements(target));
+  require_addressable(target);
   Places starts{0};
   for (const Tensor& source : sources) {
     require_addressable(source);
@@ -113,6 +115,9 @@ Step gather(const std::vector<Tensor>& sources, const Places& places, float othe
 Step scatter(const Tensor& source, const Places& places, std::int64_t first, const Tensor& target) {
   require_places(places, elements(source));
   require_addressable(source);
+  require_addressable(target);
+  if (first < 0 || first > std::numeric_limits<std::int64_t>::max() / 2)
+    throw std::invalid_argument("scatter: a first place that is not there");
   const std::int64_t count = elements(target);
   Places ends(count, 0), taken(places.size());  // the elements of the source by the place that each came from
   const auto is_here = [&](std::int64_t place) { return place >= first && place < first + count; };
@@ -136,6 +141,7 @@ Step scatter(const Tensor& source, const Places& places, std::int64_t first, con
 Step blend(const Tensor& source, const Entries& entries, const Tensor& target) {
   if (source.samples != target.samples || source.channels != target.channels)
     throw std::invalid_argument("blend: source and target of other samples or channels");
+  if (source.overlaps(target)) throw std::invalid_argument("blend: one tensor cannot be both source and target");
   require_places(entries.ends, target.pixels());
   const auto count = static_cast<std::int32_t>(entries.pixels.size());
   if (entries.weights.size() != entries.pixels.size() || entries.ends.back() != count ||

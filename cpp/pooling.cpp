@@ -96,6 +96,7 @@ Step share_pool(const Window& window, const Tensor& x, const Tensor& r, PoolShar
   const bool alike = out.size == x.size && out.plane_stride == x.plane_stride && out.row_stride == x.row_stride;
   if (!alike || out.channels != x.channels || out.samples % x.samples != 0)
     throw std::invalid_argument("share_pool: values do not fit the relevance");
+  if (x.overlaps(out)) throw std::invalid_argument("share_pool: one tensor cannot be both values and relevance");
   return Step([=, x = x.borrowed(), r = r.borrowed(), out = out.borrowed()](int threads) {
     const int explanations = out.samples / x.samples;
     for_window_rows(window, out, r, threads, clear, [&](PoolTask task, auto sample, auto block, int d, int h) {

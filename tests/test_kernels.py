@@ -205,10 +205,11 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
     "weights: groups": ("groups", lambda: core.PackedWeights(numbers(4, 1, 9), 3, False)),
     "load: rank": ("5 axes", lambda: empty().load(numbers(1, 16, 4, 4), THREADS)),
     "load: size": ("axis 1 has size 15, not 16", lambda: empty().load(numbers(1, 15, 1, 4, 4), THREADS)),
-    "load: strides": (
-        "whole numbers of floats",
-        lambda: empty().load(np.zeros((1, 16, 1, 4, 4), "f4, u1")["f0"], THREADS),
+    "places: onto itself": (
+        "both source and target",
+        lambda: core.gather([tensor := empty()], np.zeros(256, np.int64), 0, tensor),
     ),
+    "scatter: first place": ("first place", lambda: core.scatter(empty(), np.zeros(256, np.int64), -1, empty())),
     "elementwise: channels": ("fit", lambda: core.add(empty(), empty(channels=15), empty())),
     "elementwise: size": ("fit", lambda: core.add(empty(), small(), empty())),
     "elementwise: samples": ("fit", lambda: core.part(1, 0, empty(2), empty(3))),
@@ -250,6 +251,16 @@ def test_operands_that_do_not_fit_are_refused(name: str):
     message, step = REFUSED[name]
     with pytest.raises(ValueError, match=message):
         step()
+
+
+def test_nothing_is_no_operand() -> None:
+    for call in (
+        lambda: core.convolve(None, window(), empty(), stored(empty())),  # type: ignore[arg-type]
+        lambda: core.take_up([empty()], None),  # type: ignore[arg-type]
+        lambda: core.Program().enter(None),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError):
+            call()
 
 
 #: what must not be one tensor, as a step on `x` and on a view of all its channels
@@ -324,6 +335,7 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "backwards": lambda x: np.ascontiguousarray(x[::-1, ::-1, ::-1, ::-1, ::-1])[::-1, ::-1, ::-1, ::-1, ::-1],
     "other byte order": lambda x: x.astype(x.dtype.newbyteorder()),
     "not aligned": lambda x: np.frombuffer(b"." + x.tobytes(), np.float32, offset=1).reshape(x.shape),
+    "of records": lambda x: np.rec.fromarrays([x, x.astype(np.uint8)])["f0"],
 }
 
 
