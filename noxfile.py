@@ -1,8 +1,9 @@
 """Development sessions: ``nox -s tests``, and in its place ``lint``, ``types``, ``docs``, ``bench`` or ``aarch64``.
 
-``nox -s frontends`` runs the tests that need torch and Keras, ``nox -s browser`` those that need Chromium, and
-``nox -s tsan`` those of concurrency with ThreadSanitizer. ``nox -s wheel`` builds a wheel as for a release,
-``nox -s installed`` tests with the oldest and newest NumPy and onnx.
+``nox -s frontends`` runs the tests that need torch and Keras, ``nox -s browser`` those that need Chromium,
+``nox -s tsan`` those of concurrency with ThreadSanitizer, and ``nox -s sanitize`` those of the kernels on a core that
+watches its memory. ``nox -s wheel`` builds a wheel as for a release, ``nox -s installed`` tests with the oldest and
+newest NumPy and onnx.
 """
 
 import shutil
@@ -82,6 +83,26 @@ def browser(session: nox.Session) -> None:
     """The live page and reports in a browser: `apt-get install chromium`, or name another by the variable CHROMIUM."""
     session.install(".[browser]")
     session.run("pytest", "tests/app/serve/test_browser.py", "tests/view/test_report_in_browser.py", *session.posargs)
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """The core under GCC's sanitizers: the kernels' tests, calls with odd operands, and layers of any size."""
+    session.install("-C", "cmake.define.LRPFAST_SANITIZE=address,undefined", ".[test]")
+    libraries = [
+        str(session.run("gcc", f"-print-file-name={name}", external=True, silent=True)).strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    env = {
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",  # the interpreter frees nothing at its end
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",
+    }
+    tests = session.posargs or ["kernels", "skip", "patch", "epilogues"]
+    session.run("pytest", *(f"tests/test_{name}.py" for name in tests), env=env)
+    for kind, cases in (("calls", "20000"), ("geometries", "1000")):
+        session.run("python", "-m", "tools.fuzz", kind, "--cases", cases, env=env)
 
 
 @nox.session
