@@ -22,6 +22,8 @@ from lrpfast.seeds import Against, Seeds, array_of, checked_against, checked_tar
 
 BackendName: TypeAlias = Literal["native", "reference"]
 
+MOST_THREADS = 1024  # OpenMP ends the process if the system has not as many to give
+
 
 class LRP:
     """Layer-wise Relevance Propagation for one model and one composite.
@@ -52,7 +54,7 @@ class LRP:
     ModelError
         The model cannot be read, or holds what cannot be explained.
     InputError
-        An unknown backend, or a number of threads or bytes below 1.
+        An unknown backend, a number of threads or bytes below 1, or of threads above 1024.
     InputTypeError
         The composite is neither a name nor a `Composite`.
 
@@ -82,8 +84,10 @@ class LRP:
             raise InputTypeError(f"composite is a preset's name or a Composite, not {type(composite).__name__}.")
         if backend not in get_args(BackendName):
             raise InputError(f"There is no backend {backend!r}; the backends are {', '.join(get_args(BackendName))}.")
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise InputError(f"threads is the number of threads, 1 or more, or None for all cores; not {threads!r}.")
+        if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS):
+            raise InputError(
+                f"threads is the number of threads, 1 to {MOST_THREADS}, or None for all cores; not {threads!r}."
+            )
         if max_memory is not None and (not isinstance(max_memory, int) or max_memory < 1):
             raise InputError(f"max_memory is a number of bytes, 1 or more, or None for no limit; not {max_memory!r}.")
         self.model = model if isinstance(model, Model) else load(model)

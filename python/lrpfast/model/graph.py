@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from lrpfast.errors import ModelError
+from lrpfast.model.fitting import shape_after
 from lrpfast.model.layers import Array, Layer, Shape
 
 _Size = TypeVar("_Size", int, int | None)
@@ -89,7 +90,10 @@ class Graph:
         shapes = {self.input: sample_shape}
         for node in self.nodes:
             inputs = [shapes[name] for name in node.inputs]
-            shape = node.layer.output_shape(*inputs)
+            try:
+                shape = shape_after(node.layer, inputs)
+            except ModelError as error:
+                raise ModelError(f"{node} {error}; the model is inconsistent, or its input too large.") from None
             if any(size < 1 for size in shape):
                 given = " and ".join(map(str, inputs))
                 raise ModelError(

@@ -150,6 +150,7 @@ def load(
 
     proto, name = model_proto(source)
     reading = read(proto, output, fixed, shape)
+    _ = reading.graph.known_shapes  # refuses layers that do not fit, before they are joined
     return Model(
         graph=canonize(reading.graph),
         name=name,

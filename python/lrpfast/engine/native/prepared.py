@@ -217,11 +217,15 @@ def _stage(
 
 def _is_chosen_from(plan: Plan, node: Node) -> bool:
     """Whether a max pool takes the node's values, as they are, activated, or moved."""
-    return any(
-        isinstance(other.layer, MaxPool)
-        or (other.layer.kind in ("activation", "routing") and _is_chosen_from(plan, other))
-        for other in plan.graph.consumers.get(node.output, ())
-    )
+    seen, waiting = {node.output}, [node.output]
+    while waiting:
+        for other in plan.graph.consumers.get(waiting.pop(), ()):
+            if isinstance(other.layer, MaxPool):
+                return True
+            if other.layer.kind in ("activation", "routing") and other.output not in seen:
+                seen.add(other.output)
+                waiting.append(other.output)
+    return False
 
 
 def _continues(stage: Stage, step: Step, plan: Plan) -> bool:

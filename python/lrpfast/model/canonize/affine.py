@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from lrpfast.model.layers import (
     Dense,
     MaxPool,
     Reshape,
+    Shape,
     Transpose,
     TransposedConvolution,
     Weighted,
@@ -24,6 +26,9 @@ from lrpfast.model.layers import (
 )
 
 Changes = dict[str, tuple[Node, ...]]
+
+LARGEST = 2**22  # elements of a sample for which scales and shifts are written out one by one
+DEPTH = 100  # layers behind one another that one may pass through
 
 
 def fold_affines(graph: Graph) -> Graph:
@@ -56,30 +61,41 @@ def _fold_back(graph: Graph, node: Node) -> Graph | None:
     return substitute(graph, {source.output: (merged,), node.output: ()}, {node.output: node.inputs[0]})
 
 
-def _in_front(graph: Graph, node: Node, affine: Affine) -> tuple[Node, Affine] | None:
+def _in_front(graph: Graph, node: Node, affine: Affine, depth: int = DEPTH) -> tuple[Node, Affine] | None:
     """The layer with weights that a node reads alone, maybe through changes of shape, and what `affine` is there."""
     source = graph.producers.get(node.inputs[0])
-    if source is None or only_reader(graph, source.output) is not node:
+    if source is None or only_reader(graph, source.output) is not node or not depth:
         return None
     if isinstance(source.layer, Weighted):
         return source, affine
     scale, shift = _arrays(affine)
     if isinstance(source.layer, Transpose):
         order = inverse(source.layer.permutation)
-        return _in_front(graph, source, Affine(permuted_array(scale, order), permuted_array(shift, order)))
+        return _in_front(graph, source, Affine(permuted_array(scale, order), permuted_array(shift, order)), depth - 1)
     shapes = graph.known_shapes
     if not isinstance(source.layer, Reshape) or shapes is None:
         return None
     before, after = shapes[source.inputs[0]], shapes[source.output]
-    return _in_front(
-        graph,
-        source,
-        Affine(*(_narrowed(np.broadcast_to(array, after).reshape(before)) for array in (scale, shift))),
+    moved = _reshaped(affine, after, before)
+    if moved is None:
+        return None
+    return _in_front(graph, source, Affine(_narrowed(moved.scale), _narrowed(moved.shift)), depth - 1)
+
+
+def _reshaped(affine: Affine, before: Shape, after: Shape) -> Affine | None:
+    """The same for a sample that is reshaped; None if it is too large for all its elements to be written out."""
+    arrays = _arrays(affine)
+    if math.prod(before) > LARGEST and any(array.size > 1 for array in arrays):
+        return None
+    return Affine(
+        *(np.broadcast_to(array, before).reshape(after) if array.size > 1 else array.reshape(()) for array in arrays)
     )
 
 
 def _narrowed(array: Array) -> Array:
     """The array with one number for each place along its first axis, if it is constant over the others."""
+    if array.size == 1:
+        return array
     columns = array.reshape(len(array), -1)
     if (columns != columns[:, :1]).any():
         return array
@@ -99,20 +115,20 @@ def _fold_forward(graph: Graph, node: Node) -> Graph | None:
     return substitute(graph, {**changes, node.output: ()}, {node.output: node.inputs[0]})
 
 
-def _readers(graph: Graph, value: str, affine: Affine, operator: str) -> Changes | None:
+def _readers(graph: Graph, value: str, affine: Affine, operator: str, depth: int = DEPTH) -> Changes | None:
     """All readers of a value with `affine` put into them, None if one of them cannot take it."""
-    if value == graph.output:
+    if value == graph.output or not depth:
         return None
     changes: Changes = {}
     for reader in graph.consumers[value]:
-        changed = _into(graph, reader, affine, operator)
+        changed = _into(graph, reader, affine, operator, depth)
         if changed is None:
             return None
         changes.update(changed)
     return changes
 
 
-def _into(graph: Graph, reader: Node, affine: Affine, operator: str) -> Changes | None:
+def _into(graph: Graph, reader: Node, affine: Affine, operator: str, depth: int) -> Changes | None:
     """One reader, or what is behind it, with `affine` put into it, None where that would not be exact."""
     layer = reader.layer
     folded: Affine | Weighted | None = None
@@ -127,7 +143,7 @@ def _into(graph: Graph, reader: Node, affine: Affine, operator: str) -> Changes 
         folded = Affine(outer_scale * scale, outer_scale * shift + outer_shift)
     else:
         passed = _through(graph, reader, affine)
-        return None if passed is None else _readers(graph, reader.output, passed, operator)
+        return None if passed is None else _readers(graph, reader.output, passed, operator, depth - 1)
     if folded is None:
         return None
     return {reader.output: (replace(reader, operator=f"{operator}+{reader.operator}", layer=folded),)}
@@ -185,8 +201,7 @@ def _through(graph: Graph, node: Node, affine: Affine) -> Affine | None:
         shapes = graph.known_shapes
         if shapes is None:
             return None
-        before, after = shapes[node.inputs[0]], shapes[node.output]
-        return Affine(*(np.broadcast_to(array, before).reshape(after) for array in (scale, shift)))
+        return _reshaped(affine, shapes[node.inputs[0]], shapes[node.output])
     if isinstance(layer, (MaxPool, AveragePool)):
         if not all(_is_per_channel(array, len(layer.window.kernel) + 1) for array in (scale, shift)):
             return None

@@ -11,7 +11,7 @@ import onnx
 
 from lrpfast.model.graph import Node
 from lrpfast.model.layers import Array, Pad, Reshape
-from lrpfast.model.onnx_import.evaluation import Constant, Opsets, constant, evaluate
+from lrpfast.model.onnx_import.evaluation import Budget, Constant, Opsets, constant, evaluate
 from lrpfast.model.onnx_import.registry import Value
 
 #: operators whose outputs for an id depend on that id, as long as the axes (N, L) stay in front
@@ -39,7 +39,9 @@ def all_ids(source: Value, length: int) -> Value:
     return replace(source, by_id=ids[np.newaxis])
 
 
-def made_by_id(node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opsets) -> list[Value] | None:
+def made_by_id(
+    node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opsets, budget: Budget
+) -> list[Value] | None:
     """The output of a node as what it is for each id, None if it is something else."""
     present = [value for value in inputs if value is not None]
     sources = [value for value in present if value.by_id is not None]
@@ -50,7 +52,7 @@ def made_by_id(node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Ops
     if any(array.ndim != rank for array in arrays) or not all(_keeps_places(node, v, rank) for v in present):
         return None
     stand_ins = [value and (value if value.by_id is None else constant(value.name, value.by_id)) for value in inputs]
-    made = evaluate(node, stand_ins, opsets)
+    made = evaluate(node, stand_ins, opsets, budget)
     elements = made[0].constant if made else None
     if made is None or elements is None or elements.shape[:2] != (1, length):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ Constant: TypeAlias = npt.NDArray[Any]
 Opsets: TypeAlias = Mapping[str, int]
 
 LARGEST = 2**31  # bytes of a computed constant
+ALLOWED, TIMES = 2**28, 32  # bytes of all constants computed for a model, and how many more for each byte of the file
 SMALL = 1024  # elements of a constant that shape inference may look at
 
 # Stands for the size of a free axis among the elements of a computed shape: fits int32, and is nobody's size.
@@ -24,9 +26,24 @@ MOVING = {"Cast", "Concat", "Gather", "Identity", "Reshape", "Slice", "Squeeze",
 ELEMENTWISE = {"Add", "Div", "Mul", "Sub"}
 
 CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
-RANDOM = {
-    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+
+#: What is computed beforehand: operators that take time and memory in proportion to their inputs and outputs, whatever
+#: their attributes say, and have an answer that is always the same.
+COMPUTED = {
+    "Abs", "Acos", "Acosh", "Add", "And", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh", "BatchNormalization",
+    "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Cast", "CastLike", "Ceil", "Celu", "Clip",
+    "Concat", "Constant", "ConstantOfShape", "Cos", "Cosh", "CumSum", "DepthToSpace", "DequantizeLinear", "Div",
+    "Dropout", "DynamicQuantizeLinear", "Elu", "Equal", "Erf", "Exp", "Expand", "EyeLike", "Flatten", "Floor", "Gather",
+    "GatherElements", "GatherND", "Gelu", "Gemm", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
+    "InstanceNormalization", "IsInf", "IsNaN", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log",
+    "LogSoftmax", "MatMul", "MatMulInteger", "Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "OneHot", "Or",
+    "PRelu", "Pad", "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSum",
+    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu",
+    "Reshape", "Round", "ScatterElements", "ScatterND", "Selu", "Shape", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh",
+    "Size", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum",
+    "Tan", "Tanh", "ThresholdedRelu", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
 }  # fmt: skip
+BY_ELEMENT = {"Erf", "GatherElements", "GatherND", "ScatterElements", "ScatterND"}  # slow: a step of Python for each
 
 
 def infer(node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opsets) -> list[Value]:
@@ -35,6 +52,8 @@ def infer(node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opsets) 
     present = [value for value in inputs if value is not None]
     if any(value.shape is None or value.dtype == onnx.TensorProto.UNDEFINED for value in present):
         return outputs
+    if node.op_type == "Slice" and any(0 in (value.shape or ()) for value in present):
+        return outputs  # ONNX ends the process where it slices an empty axis backwards
     try:
         schema = onnx.defs.get_schema(node.op_type, opsets.get(domain_of(node), 1), domain_of(node))
     except onnx.defs.SchemaError:
@@ -89,12 +108,16 @@ def from_type(name: str, proto: onnx.TypeProto) -> Value:
 
 def constant(name: str, array: Constant) -> Value:
     """A value whose elements are known."""
+    if not array.size and max(array.shape) > SMALL:
+        raise ModelError(f"the constant '{name}' of shape {array.shape} has no elements")
     dtype = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
     return Value(name, dtype, array.shape, array)
 
 
 def weight_array(tensor: onnx.TensorProto) -> Constant:
     """Elements of an initializer."""
+    if min(tensor.dims, default=0) < 0:
+        raise ModelError(f"The weights '{tensor.name}' have the shape {tuple(tensor.dims)}. Export the model again.")
     try:
         array: Constant = onnx.numpy_helper.to_array(tensor)
     except (KeyError, TypeError, ValueError) as error:
@@ -116,16 +139,43 @@ def shape_of(node: onnx.NodeProto, value: Value) -> Constant | None:
     return np.array([FREE if size is None else size for size in sizes], np.int64)
 
 
-def evaluate(node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opsets) -> list[Value] | None:
+@dataclass
+class Budget:
+    """Bytes that may still be taken for what a model's file does not hold but asks for."""
+
+    left: int
+
+    @classmethod
+    def of(cls, model: onnx.ModelProto) -> Budget:
+        """What a file of that size may take, so that a small one cannot ask for much."""
+        return cls(ALLOWED + TIMES * model.ByteSize())
+
+    def spend(self, size: int) -> None:
+        """Take so many bytes, or raise UnsupportedError."""
+        self.left -= size
+        if self.left < 0:
+            raise UnsupportedError(
+                f"the constants computed up to here take {-self.left / 2**20:,.0f} MiB more than a file of this size "
+                f"may ask for; write them into the file"
+            )
+
+
+def evaluate(
+    node: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Opsets, budget: Budget
+) -> list[Value] | None:
     """The outputs of a node with constant inputs only, None where they cannot be known."""
-    if node.op_type in CONTROL_FLOW | RANDOM:
+    if node.op_type not in COMPUTED or domain_of(node):
         return None
     arrays = [None if value is None else value.constant for value in inputs]
     free = [index for index, array in enumerate(arrays) if array is not None and is_partly_free(array)]
     if free and not _keeps_free(node, free):
         return None
-    if not _is_small_enough(node, infer(node, inputs, opsets)):
+    size = _size(node, infer(node, inputs, opsets))
+    if size is None:
         return None
+    # What is read counts less: it takes time, and no memory.
+    read = sum(array.nbytes for array in arrays if array is not None) // 8
+    budget.spend((size + read) * (32 if node.op_type in BY_ELEMENT else 1))
     results = [_dequantized(node, arrays)] if node.op_type == "DequantizeLinear" else _run(node, arrays, opsets)
     if results is None:
         return None
@@ -145,22 +195,26 @@ def _keeps_free(node: onnx.NodeProto, free: list[int]) -> bool:
     return node.op_type in ELEMENTWISE
 
 
-def _is_small_enough(node: onnx.NodeProto, outputs: Sequence[Value]) -> bool:
-    """Refuses a constant too large to make; False where its size is unknown."""
+def _size(node: onnx.NodeProto, outputs: Sequence[Value]) -> int | None:
+    """Bytes that a constant will take, None where that is unknown; refuses one too large to make."""
+    total = 0
     for output in outputs:
         if output.shape is None:
-            return node.op_type == "Constant"
+            return node.ByteSize() if node.op_type == "Constant" else None
         size = known_size(output.shape)
         if size is None:
             # An empty tensor looks like one with an axis of free size; it is small in either case for these.
-            return node.op_type in MOVING | ELEMENTWISE | {"Constant"}
+            if node.op_type not in MOVING | ELEMENTWISE | {"Constant"}:
+                return None
+            continue
         size *= onnx.helper.tensor_dtype_to_np_dtype(output.dtype).itemsize
         if size > LARGEST:
             raise UnsupportedError(
                 f"it makes a constant of shape {output.shape}, {size / 2**30:,.0f} GiB; lrpfast makes "
                 f"none above {LARGEST / 2**30:.0f} GiB"
             )
-    return True
+        total += size
+    return total
 
 
 def dequantized(values: Constant, scale: Constant, zero: Constant | None, axis: int) -> npt.NDArray[np.float32]:
@@ -203,6 +257,8 @@ def _run(node: onnx.NodeProto, arrays: Sequence[Constant | None], opsets: Opsets
 
     try:
         results = ReferenceEvaluator(graph, opsets=dict(opsets)).run(None, feeds)
+    except MemoryError:
+        raise
     except Exception:  # whatever an operator's implementation raises, the value stays unknown
         return None
     if not all(isinstance(result, (np.ndarray, np.generic)) for result in results):

@@ -21,7 +21,7 @@ from lrpfast.model.layers import (
     Window,
     whole_map,
 )
-from lrpfast.model.onnx_import.registry import Join, Operation, fixed, importer
+from lrpfast.model.onnx_import.registry import Join, Operation, fixed, importer, listed
 
 ONE = np.ones((), np.float32)
 
@@ -56,7 +56,7 @@ def layer_normalization(op: Operation) -> list[Layer | Join]:
 def _normalized(shape: Shape, rows: int, epsilon: float) -> list[Layer | Join]:
     """A sample, as rows of equal length each centred and scaled to a variance of 1."""
     length = math.prod(shape) // rows
-    average, repeat = AveragePool(whole_map(1)), Gather(1, (0,) * length)
+    average, repeat = AveragePool(whole_map(1)), Gather(1, (0,) * listed(length))
     inverse_root = (Affine(ONE, np.asarray(epsilon, np.float32)), Activation("power", alpha=-0.5))
     return [
         Reshape((rows, length)),
@@ -78,7 +78,7 @@ def softmax(op: Operation) -> list[Layer | Join]:
     order = (*range(axis), *(rest if op.opset >= 13 else ()), axis, *(() if op.opset >= 13 else rest))
     length = shape[axis] if op.opset >= 13 else math.prod(shape[axis:])
     moved, back = tuple(shape[place] for place in order), tuple(order.index(place) for place in range(len(shape)))
-    repeat, negative = Gather(1, (0,) * length), Affine(-ONE, 0 * ONE)
+    repeat, negative = Gather(1, (0,) * listed(length)), Affine(-ONE, 0 * ONE)
     total = (AveragePool(whole_map(1)), Affine(np.asarray(length, np.float32), 0 * ONE))
     layers: list[Layer | Join] = [
         Transpose(order),

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy.typing as npt
 import onnx
 
 from lrpfast.errors import ModelError, Refusal, UnsupportedError
+from lrpfast.model.fitting import shape_after
 from lrpfast.model.graph import Graph, Node
-from lrpfast.model.layers import Activation, Layer, Shape
+from lrpfast.model.layers import Activation, Affine, Concat, Gate, Gather, Layer, Shape, Sum
 from lrpfast.model.onnx_import.activations import PLAIN
 from lrpfast.model.onnx_import.embedding import all_ids, begun, made_by_id, table_length
 from lrpfast.model.onnx_import.ends import chosen_input, chosen_output, head, held, sized
 from lrpfast.model.onnx_import.evaluation import (
     CONTROL_FLOW,
+    Budget,
     Constant,
     constant,
     domain_of,
@@ -40,12 +41,15 @@ from lrpfast.model.onnx_import.registry import (
 )
 from lrpfast.model.onnx_import.sklearn import without_transforms
 
+#: what comes of attributes and weights that make no sense, in ways that ONNX's checks and the importers do not look for
+NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
 SATURATING = {"sigmoid", "hard_sigmoid", "tanh", "erf", "softsign"}
 AVERAGING = {"GlobalAveragePool", "ReduceMean"}
 BY_ROWS = {  # what may read values without a batch axis
     *PLAIN, "Add", "Cast", "Clip", "Div", "Dropout", "Elu", "Gather", "Gelu", "Gemm", "HardSigmoid",
     "Identity", "LeakyRelu", "MatMul", "Mul", "Neg", "Reshape", "Squeeze", "Sub", "Unsqueeze",
 }  # fmt: skip
+MOST_LAYERS = 5000  # the time to simplify a graph grows with the square of their number
 SEVERAL_OUTPUTS = {"LinearClassifier", "Split"}
 
 
@@ -149,13 +153,14 @@ class _Walk:
     looked_up: dict[str, Constant] = field(default_factory=dict)  # what is read of each id, for every id
     values: dict[str, Value] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
+    names: dict[str, int] = field(default_factory=dict)  # of nodes, with how many were asked to have each
     refusals: list[Refusal] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.opsets = {domain_of(entry): entry.version for entry in self.model.opset_import}
         self.weights = {tensor.name: tensor for tensor in self.model.graph.initializer}
         self.used = {name for node in self.needed for name in _read_by(node)}
+        self.budget = Budget.of(self.model)
         shape = self.source.shape or ()
         # A free batch is taken as 1 here: layers work sample by sample, so nothing may depend on it.
         self.batch = shape[0] or 1
@@ -208,8 +213,8 @@ class _Walk:
                 raise UnsupportedError("its course depends on the data; export a model without control flow")
             elif self.skipped.intersection(node.output):
                 outputs = [present[0]] * len(outputs)
-            elif known := made_by_id(node, inputs, self.opsets):
-                outputs = known
+            elif made := made_by_id(node, inputs, self.opsets, self.budget):
+                outputs = made
             elif node.op_type == "Shape" and present[0].constant is None:
                 sizes = shape_of(node, present[0])
                 outputs = outputs if sizes is None else [constant(node.output[0], sizes)]
@@ -221,17 +226,25 @@ class _Walk:
                     op = Operation(node, inputs, outputs[position], self.batch, opset, position)
                     outputs[position] = self._convert(op)
             elif all(value.constant is not None for value in present):
-                outputs = evaluate(node, inputs, self.opsets) or outputs
+                outputs = evaluate(node, inputs, self.opsets, self.budget) or outputs
+            known = dict(zip(node.output, outputs, strict=True))
         except UnsupportedError as error:
             name = node.name or node.output[0]
             self.refusals.append(Refusal(name, node.op_type, describe(node, inputs), str(error)))
             # Treated as an activation all the same, so that what comes behind it is looked at too.
-            outputs = [replace(value, is_activation=True) for value in outputs]
+            known = {
+                name: replace(value, is_activation=True) for name, value in zip(node.output, outputs, strict=False)
+            }
         except ModelError as error:
             raise ModelError(
                 f"The model cannot be read: {describe(node, inputs)}: {error}. Repair it, or export it again."
             ) from error
-        self.values.update(zip(node.output, outputs, strict=True))
+        except NONSENSE as error:
+            raise ModelError(
+                f"The model cannot be read: {describe(node, inputs)}: its attributes or weights make no sense "
+                f"({type(error).__name__}: {error}). Repair it, or export it again."
+            ) from error
+        self.values.update(known)
 
     def _branch(self, node: onnx.NodeProto, name: str) -> list[Value]:
         """The outputs of a branch that is known to be taken, as after a question about a known size."""
@@ -252,9 +265,20 @@ class _Walk:
     def _convert(self, op: Operation) -> Value:
         """Append the layers of one node; its output as a value of the graph."""
         self._require_readable(op)
-        if any(value.shape is None for value in op.activations):
+        unknown = [value.name for value in op.activations if value.shape is None]
+        if unknown and self.refusals:
             return replace(op.output, is_activation=True)  # behind a node that was refused
+        if unknown:
+            raise UnsupportedError(
+                f"nothing says what shape its input '{unknown[0]}' has; export with a fixed input size"
+            )
         chain = _chain(op, IMPORTERS[full_name(op.node)](op))
+        if any(len(join.branches) > 1 and not isinstance(join.layer, (Concat, Gate, Sum)) for join in chain):
+            raise UnsupportedError(
+                f"it reads {len(op.activations)} activations, where one is expected; make others constant"
+            )
+        for layer in _layers(chain):
+            self.budget.spend(_bytes(layer))
         if op.stacks and not op.is_stacked and op.node.op_type != "Reshape":
             raise UnsupportedError(
                 f"its output {op.output.shape} does not have the batch as its first axis; keep it there"
@@ -283,6 +307,8 @@ class _Walk:
             return op.output.shape
         for join in chain:
             values = [_joined_shape(join, values)]
+        if min(values[0], default=1) < 1:
+            raise ModelError(f"it gives an empty output {values[0]}")
         return values[0] if op.stacks else (self.batch, *values[0])
 
     def _require_readable(self, op: Operation) -> None:
@@ -338,13 +364,17 @@ class _Walk:
         return tuple(ends)
 
     def _add(self, op: Operation, layer: Layer, inputs: tuple[str, ...], name: str, output: str) -> str:
+        if len(self.nodes) >= MOST_LAYERS:
+            raise ModelError(f"it is beyond the first {MOST_LAYERS:,} layers; lrpfast reads no more")
         self.nodes.append(Node(self._unique(name), op.node.op_type, layer, inputs, output))
         return output
 
     def _unique(self, name: str) -> str:
-        candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        unique = next(candidate for candidate in candidates if candidate not in self.names)
-        self.names.add(unique)
+        unique = name
+        while unique in self.names:
+            self.names[name] = self.names.get(name, 1) + 1
+            unique = f"{name}_{self.names[name]}"
+        self.names[unique] = 1
         return unique
 
 
@@ -357,15 +387,32 @@ def _chain(op: Operation, made: Sequence[Layer | Join]) -> list[Join]:
     ]
 
 
+def _layers(chain: Iterable[Join]) -> Iterator[Layer]:
+    """All layers of some joins."""
+    for join in chain:
+        yield join.layer
+        for source, layers in join.branches:
+            yield from layers
+            if isinstance(source, Join):
+                yield from _layers([source])
+
+
+def _bytes(layer: Layer) -> int:
+    """Memory that a layer takes of which its file may hold nothing: places, and what fills in between constants."""
+    if isinstance(layer, Gather):
+        return 40 * len(layer.indices)
+    return layer.scale.nbytes + layer.shift.nbytes if isinstance(layer, Affine) else 0
+
+
 def _joined_shape(join: Join, values: Sequence[Shape]) -> Shape:
     """Shape of what a join makes of values of these shapes."""
     ends = []
     for source, layers in join.branches:
         shape = _joined_shape(source, values) if isinstance(source, Join) else values[source]
         for layer in layers:
-            shape = layer.output_shape(shape)
+            shape = shape_after(layer, [shape])
         ends.append(shape)
-    return join.layer.output_shape(*ends)
+    return shape_after(join.layer, ends)
 
 
 def _saturates(op: Operation, chain: list[Join]) -> bool:

@@ -190,6 +190,8 @@ class Join:
 
 Importer: TypeAlias = Callable[[Operation], Sequence[Layer | Join]]
 
+MOST_LISTED = 2**22  # places along an axis that a layer names one by one
+
 IMPORTERS: dict[str, Importer] = {}
 
 
@@ -208,6 +210,13 @@ def importer(*operators: str) -> Callable[[Importer], Importer]:
         return function
 
     return register
+
+
+def listed(count: int) -> int:
+    """A number of elements that are listed one by one; UnsupportedError if they are too many."""
+    if count > MOST_LISTED:
+        raise UnsupportedError(f"it moves {count:,} elements along an axis one by one; lrpfast lists {MOST_LISTED:,}")
+    return count
 
 
 def full_name(node: onnx.NodeProto) -> str:

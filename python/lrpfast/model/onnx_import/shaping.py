@@ -10,7 +10,7 @@ import onnx
 
 from lrpfast.errors import ModelError, UnsupportedError
 from lrpfast.model.layers import Affine, Array, Concat, Gather, Layer, Moves, Pad, Pads, Reshape, Shape, Transpose
-from lrpfast.model.onnx_import.registry import FreeShape, Join, Operation, Value, fixed, importer
+from lrpfast.model.onnx_import.registry import FreeShape, Join, Operation, Value, fixed, importer, listed
 
 FLOATS = {
     onnx.TensorProto.FLOAT,
@@ -160,6 +160,7 @@ def _repeating_border(op: Operation, pads: Pads, mode: str) -> list[Layer]:
         size = op.sample_shape[axis]
         if size is None:
             raise UnsupportedError("it repeats elements along an axis of free size; fix the input size")
+        listed(size + max(before, 0) + max(after, 0))
         kept = np.arange(size)[max(-before, 0) : size - max(-after, 0)]
         places = np.pad(kept, (max(before, 0), max(after, 0)), NUMPY_MODES[mode])
         layers.append(Gather(axis, tuple(places.tolist())))
@@ -188,6 +189,7 @@ def slice_(op: Operation) -> list[Layer]:
         if step == 1:
             pads[place] = (-indices.start, indices.stop - size)
         else:
+            listed(len(indices))
             picked.append(Gather(place - 1, tuple(indices)))
     return [*_padding(tuple(pads[1:]), 0.0), *picked]
 
@@ -225,7 +227,7 @@ def gather(op: Operation) -> list[Layer]:
     if size is None:
         raise UnsupportedError("it picks along the batch, or an axis of free size; pick along one of fixed size")
     places = tuple(int(place) % size for place in indices.constant.ravel())
-    layers: list[Layer] = [] if places == tuple(range(size)) else [Gather(axis, places)]
+    layers: list[Layer] = [] if len(places) == size and places == tuple(range(size)) else [Gather(axis, places)]
     same_axes = indices.constant.ndim == 1 and op.stacks == op.is_stacked
     return layers if same_axes else [*layers, Reshape(reshape_to(op))]
 
@@ -251,7 +253,7 @@ def repeated(shape: FreeShape, target: Shape) -> list[Layer]:
         if size is None:
             raise UnsupportedError("it repeats along an axis of free size; fix the input size")
         if size != wanted:
-            layers.append(Gather(axis, tuple(place % size for place in range(wanted))))
+            layers.append(Gather(axis, tuple(place % size for place in range(listed(wanted)))))
     return layers
 
 

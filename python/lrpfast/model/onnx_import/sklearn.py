@@ -23,7 +23,7 @@ from lrpfast.model.layers import (
 )
 from lrpfast.model.onnx_import.activations import bounded
 from lrpfast.model.onnx_import.logic import step
-from lrpfast.model.onnx_import.registry import Join, Operation, importer
+from lrpfast.model.onnx_import.registry import Join, Operation, importer, listed
 
 DOMAIN = "ai.onnx.ml"
 
@@ -103,7 +103,7 @@ def normalizer(op: Operation) -> list[Layer | Join]:
         "MAX": (Reshape((1, size)), MaxPool(whole_map(1))),
     }
     measure = measures[op.attribute("norm", "MAX")]
-    gate = (*measure, Activation("reciprocal"), Gather(1, (0,) * size), Reshape((size,)))
+    gate = (*measure, Activation("reciprocal"), Gather(1, (0,) * listed(size)), Reshape((size,)))
     return [Join(((0, ()), (0, gate)), Gate())]
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx.inliner import inline_local_functions
 
 from lrpfast.errors import InputTypeError, ModelError
+from lrpfast.model.onnx_import.expansion import expanded
 from lrpfast.model.onnx_import.foreign import file_kind, folder_kind, object_kind
+from lrpfast.model.onnx_import.tensors import external, load_external
 
 OLDEST_OPSET = 7
 
@@ -33,19 +34,24 @@ def model_proto(source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tup
 
 
 def _from_file(path: Path) -> onnx.ModelProto:
-    if path.is_dir():
-        what = folder_kind(path) or "a folder; give the path of the .onnx file itself"
-        raise ModelError(f"'{path}' is not an ONNX file but {what}.")
     try:
-        content = path.read_bytes()
+        is_folder, is_other = path.is_dir(), path.exists() and not path.is_file()
+        content = b"" if is_other else path.read_bytes()
     except FileNotFoundError:
         raise ModelError(f"There is no file '{path}'; check the path (the current folder is '{Path.cwd()}').") from None
     except OSError as error:
         raise ModelError(f"'{path}' cannot be read: {error.strerror}; check its permissions.") from error
+    except ValueError:
+        raise ModelError(f"{str(path)!r} cannot be the path of a file; check it.") from None
+    if is_folder:
+        what = folder_kind(path) or "a folder; give the path of the .onnx file itself"
+        raise ModelError(f"'{path}' is not an ONNX file but {what}.")
+    if is_other:  # a pipe may wait for ever, a device never end
+        raise ModelError(f"'{path}' is no plain file; read it yourself, and load its bytes.")
     model = _parsed(content, f"'{path}'")
     try:
-        onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        load_external(model, path.parent)
+    except ModelError as error:
         raise ModelError(
             f"'{path}' keeps its weights in other files, and one of them cannot be read: {error}. Put them beside it."
         ) from error
@@ -70,7 +76,7 @@ def _checked(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
     """The model with local functions written out, if it keeps to the standard as far as lrpfast relies on it."""
     if not model.graph.node:
         raise ModelError(f"{_sentence(origin)} is no ONNX model, or one without nodes; export or download it again.")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+    if external(model):
         raise ModelError(f"{_sentence(origin)} keeps its weights in other files; load it by the path of its file.")
     versions = {opset.domain: opset.version for opset in model.opset_import}
     version = versions.get("", versions.get("ai.onnx", 0))
@@ -90,7 +96,10 @@ def _checked(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
         lines = str(error).strip().splitlines() or ["the ONNX checker refuses it"]
         reason = lines[0].rstrip(".")
         raise ModelError(f"{_sentence(origin)} is not a valid ONNX model: {reason}. Export it again.") from error
-    return inline_local_functions(model) if model.functions else model
+    try:
+        return expanded(model)
+    except ModelError as error:
+        raise ModelError(f"{_sentence(origin)} cannot be read: {error}. Export it without functions.") from error
 
 
 def _skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
