@@ -22,7 +22,7 @@ from lrpfast.seeds import Against, Seeds, array_of, checked_against, checked_tar
 
 BackendName: TypeAlias = Literal["native", "reference"]
 
-MOST_THREADS = 1024  # OpenMP ends the process if the system has not as many to give
+MOST_THREADS = 1024  # few systems give a process many more
 
 
 class LRP:

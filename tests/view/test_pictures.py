@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from lrpfast.view.files import FileError
-from lrpfast.view.pictures import read_picture
+from lrpfast.view.pictures import decode_picture, read_picture
 
 RNG = np.random.default_rng(6)
 PIXELS = RNG.integers(0, 256, (6, 4, 3), dtype=np.uint8)
@@ -104,3 +108,40 @@ def test_large_picture_below_that_limit_is_read(save, monkeypatch):
     path = save(Image.fromarray(PIXELS))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     assert read_picture(path).size == (4, 6)
+
+
+def chunk(kind, content):
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width, height, *chunks):
+    """A file that claims a size."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        [chunk(b"IHDR", header), *chunks, chunk(b"IDAT", zlib.compress(b"\0" * 100))]
+    )
+
+
+def test_more_pixels_than_are_safe_are_not_unpacked(tmp_path):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(50_000, 50_000))
+    with pytest.raises(FileError, match=r"more pixels than are safe to unpack.*Scale it down"):
+        read_picture(path)
+    with pytest.raises(FileError, match="more pixels than are safe to unpack"):
+        decode_picture(png(1000, 1000), most_pixels=999_999)
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
+def test_texts_that_unpack_to_very_much_are_not_unpacked(tmp_path, kind):
+    packed = zlib.compress(b"\0" * 10**8)
+    content = b"k\0\0" + packed if kind == b"zTXt" else b"k\0\1\0\0\0" + packed
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(4, 4, *[chunk(kind, content)] * 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError, match="damaged or incomplete"):
+            read_picture(path)
+        assert tracemalloc.get_traced_memory()[1] < 10**8
+    finally:
+        tracemalloc.stop()
