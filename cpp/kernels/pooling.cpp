@@ -77,9 +77,8 @@ inline bool differ(const float* a, const float* b, float margin) {
   return false;
 }
 
-// The first tap that shows the same as this one.
-inline int first_alike(const Taps& taps, int tap, float margin) {
-  const float* shown = taps.shown(tap);
+// The first tap that shows the same as this one, which is at `shown`.
+inline int first_alike(const Taps& taps, int tap, const float* shown, float margin) {
   for (int d = taps.planes.begin; d < taps.planes.end; ++d)
     for (int h = taps.rows.begin; h < taps.rows.end; ++h)
       for (int c = taps.columns.begin; c < taps.columns.end; ++c) {
@@ -127,15 +126,14 @@ inline void find_winners(const PoolTask& task, const Taps& taps, vec (&largest)[
 inline void settle_ties(const PoolTask& task, const Taps& taps, const vec (&largest)[kVectors],
                         ivec (&winner)[kVectors]) {
   const float margin = margin_of(task, taps);
-  uint64_t won = 0;  // beyond 64 taps, some bits stand for several of them, which are looked at in vain
-  for (int v = 0; v < kVectors; ++v)
-    for (int i = 0; i < kLanes; ++i) won |= uint64_t{1} << (winner[v][i] & 63);
   for (int d = taps.planes.begin; d < taps.planes.end; ++d)
     for (int h = taps.rows.begin; h < taps.rows.end; ++h)
       for (int c = taps.columns.begin; c < taps.columns.end; ++c) {
         const int tap = taps.tap(d, h, c);
-        if (!(won >> (tap & 63) & 1)) continue;
-        const int first = first_alike(taps, tap, margin);
+        unsigned won = 0;
+        for (int v = 0; v < kVectors; ++v) won |= nonzero_lanes(winner[v] == tap ? splat(1) : vec{});
+        if (!won) continue;
+        const int first = first_alike(taps, tap, taps.shown(d, h, c), margin);
         if (first == tap) continue;
         const int row = first / task.kernel[2];
         const long offset = taps.offset(row / task.kernel[1], row % task.kernel[1], first % task.kernel[2]);
@@ -159,7 +157,8 @@ void share_pool(const PoolTask& task, PoolShare how, float stabilizer, const flo
     const float margin = task.margin > 0 ? margin_of(task, taps) : 0;
     const auto each_part = [&](auto f) {
       taps.each([&](long offset, int tap) {
-        const int first = how == PoolShare::ties && task.margin > 0 ? first_alike(taps, tap, margin) : tap;
+        const int first =
+            how == PoolShare::ties && task.margin > 0 ? first_alike(taps, tap, taps.shown(tap), margin) : tap;
         for (int v = 0; v < kVectors; ++v) {
           const vec value = load(task.input + offset + v * kLanes);
           const ivec tied = (value == largest[v]) | ((winner[v] == first) & ((value > 0) | (largest[v] <= 0)));

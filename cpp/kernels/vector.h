@@ -35,6 +35,22 @@ inline vec negative(vec x) { return x < 0 ? x : vec{}; }
 
 inline vec magnitude(vec x) { return x < 0 ? -x : x; }
 
+// A bit for each lane that is not zero, the only thing here that the vector extensions have no word for.
+inline unsigned nonzero_lanes(vec x) {
+#if defined(__AVX512F__)
+  constexpr int kNotEqualOrUnordered = 4, kAllLanes = -1, kCurrentRounding = 4;
+  return __builtin_ia32_cmpps512_mask(x, vec{}, kNotEqualOrUnordered, kAllLanes, kCurrentRounding);
+#elif defined(__AVX2__)
+  return __builtin_ia32_movmskps256(reinterpret_cast<vec>(x != vec{}));
+#elif defined(__SSE__)
+  return __builtin_ia32_movmskps(reinterpret_cast<vec>(x != vec{}));
+#else
+  unsigned bits = 0;
+  for (int i = 0; i < kLanes; ++i) bits |= static_cast<unsigned>(x[i] != 0) << i;
+  return bits;
+#endif
+}
+
 // Every lane where the one is whose number differs in the bit `Step`.
 template <int Step>
 struct Swap {
