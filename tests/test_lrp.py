@@ -573,7 +573,7 @@ BAD_OPTIONS = {
     "backend": ({"backend": "cuda"}, InputError, "no backend 'cuda'; the backends are native, reference"),
     "composite": ({"composite": "epsilon_pluss"}, CompositeError, "no preset 'epsilon_pluss'. Did you mean epsilon_p"),
     "composite's type": ({"composite": 3}, InputTypeError, "a preset's name or a Composite, not int"),
-    "no threads": ({"threads": 0}, InputError, "threads is the number of threads, 1 or more, .*; not 0"),
+    "no threads": ({"threads": 0}, InputError, "threads is the number of threads, 1 to 1024, .*; not 0"),
     "fewer threads": ({"threads": -2}, InputError, "not -2"),
     "half a thread": ({"threads": 1.5}, InputError, "not 1.5"),
     "threads in words": ({"threads": "two"}, InputError, "not 'two'"),

@@ -20,6 +20,7 @@ from lrpfast.model.layers import (
     Layer,
     MaxPool,
     Pad,
+    Reshape,
     Sum,
 )
 from lrpfast.rules import (
@@ -138,7 +139,7 @@ def test_gamma_drops_negative_units_only_where_they_carry_no_relevance(
 
 def test_gamma_keeps_negative_units_ahead_of_a_rule_that_ignores_the_input() -> None:
     for rule, left in [(Flat(), 2), (WSquare(), 2), (ZBox(0, 1), 2), (Gradient(), 2), (ZPlus(), 1)]:
-        layers: list[Layer] = [Convolution(*CONV), RELU, Dense(weights(RNG, 2, 32), None)]
+        layers: list[Layer] = [Convolution(*CONV), RELU, Reshape((32,)), Dense(weights(RNG, 2, 32), None)]
         composite = Composite("test", [GAMMA, ("dense", rule)])
         assert len(make_plan(chain(layers, (1, 4, 4)), composite).steps[0].groups) == left
 
