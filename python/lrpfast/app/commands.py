@@ -132,7 +132,7 @@ def explain(
     cls=command(
         "lrpfast batch model.onnx photos -o relevance.zarr -p imagenet",
         "# smaller: half precision, summed over the channels",
-        "lrpfast batch model.onnx 'a/*.jpg' -o small.zarr --precision float16 --pooled",
+        "lrpfast batch model.onnx photos -o small.zarr --precision float16 --pooled",
         "# interrupted, or killed? The same command goes on where it stopped",
         "lrpfast batch model.onnx photos -o relevance.zarr -p imagenet",
     )
