@@ -122,7 +122,8 @@ class alignas(64) Helper {
       if (!awaited(called)) {
         std::unique_lock<std::mutex> lock(mutex_);
         asleep_ = true;
-        wake_.wait(lock, called);
+        // A wait without end would ask for a newer standard library than RHEL 9 has.
+        while (!called()) wake_.wait_for(lock, std::chrono::hours(1));
         asleep_ = false;
       }
       std::uintptr_t duty = duty_.load();
