@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from lrpfast.app.commands import app
-from oracles.onnx_models import make_model, node
+from oracles.onnx_models import color_model
 
 NAMES = ("red", "green", "blue")
-
-
-def make_color_model(layout="NCHW", shape=(16, 12), head=None):
-    """Convolution with twice the identity, ReLU, global average pool: one score for each channel."""
-    weight = 2 * np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
-    sample = [3, *shape] if layout == "NCHW" else [*shape, 3]
-    nodes = [] if layout == "NCHW" else [node("Transpose", "x", "t", perm=[0, 3, 1, 2])]
-    nodes += [
-        node("Conv", f"{'x' if layout == 'NCHW' else 't'} w", "c"),
-        node("Relu", "c", "r"),
-        node("GlobalAveragePool", "r", "g"),
-        node("Flatten", "g", "f" if head else "y"),
-    ]
-    if head:
-        nodes.append(node(head, "f", "y"))
-    return make_model(nodes, ["N", *sample], {"w": weight})
-
-
-@pytest.fixture
-def color_model():
-    """Make such a model in a layout, of a size, and with a last operator."""
-    return make_color_model
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty current folder with a model, labels and pictures."""
     monkeypatch.chdir(tmp_path)
-    onnx.save(make_color_model(), "model.onnx")
+    onnx.save(color_model(), "model.onnx")
     (tmp_path / "labels.txt").write_text("\n".join(NAMES) + "\n")
     for name in NAMES:
         Image.new("RGB", (40, 30), "lime" if name == "green" else name).save(f"{name}.png")

@@ -14,7 +14,7 @@ import pytest
 from lrpfast import _native as core
 from lrpfast import load
 from lrpfast.app import bench
-from oracles.onnx_models import make_model, node
+from oracles.onnx_models import color_model, make_model, node
 
 DIGITS = files("lrpfast") / "data" / "digits.onnx"
 KERNEL = np.ones((1, 1, 3, 3), np.float32)
@@ -73,8 +73,8 @@ def test_picture_in_place_of_random_numbers(here, lrpfast):
     assert json.loads(result.stdout)["input"] == "red.png"
 
 
-def test_model_with_channels_last(here, color_model, lrpfast):
-    onnx.save(color_model("NHWC"), "last.onnx")
+def test_model_with_channels_last(here, lrpfast):
+    onnx.save(color_model(channels_last=True), "last.onnx")
     result = lrpfast("bench", "last.onnx", "--layers")
     assert result.exit_code == 0, result.output
 

@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from lrpfast import check, load
-from oracles.onnx_models import make_model, node
+from oracles.onnx_models import color_model, make_model, node
 
 DIGITS = files("lrpfast") / "data" / "digits.onnx"
 
@@ -80,8 +80,8 @@ def test_scaling_may_be_given_in_numbers(here, lrpfast):
 
 
 @pytest.mark.parametrize("image", [(), ("red.png",)])
-def test_model_of_free_size(here, color_model, lrpfast, image):
-    onnx.save(color_model(shape=("H", "W")), "free.onnx")
+def test_model_of_free_size(here, lrpfast, image):
+    onnx.save(color_model(size=("H", "W")), "free.onnx")
     for size, units in ((), 3 * 224 * 224), (("--size", "32"), 3 * 32 * 32):
         result = lrpfast("check", "free.onnx", *image, *size, "--json")
         assert result.exit_code == 0, result.output

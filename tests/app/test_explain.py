@@ -17,7 +17,7 @@ from lrpfast.app.explainer import stations
 from lrpfast.composites import PRESETS
 from lrpfast.errors import FileError
 from lrpfast.view import saving
-from oracles.onnx_models import make_model, node
+from oracles.onnx_models import color_model, make_model, node
 
 not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="root may write anywhere")
 
@@ -127,7 +127,7 @@ def test_output_that_is_no_terminal_has_no_color_codes(here, explain):
     ("head", "words"),
     [(None, "the model gives scores alone"), ("Softmax", "as in the model"), ("Sigmoid", "sigmoid")],
 )
-def test_origin_of_the_probabilities_is_told(here, explain, color_model, head, words):
+def test_origin_of_the_probabilities_is_told(here, explain, head, words):
     onnx.save(color_model(head=head), "model.onnx")
     assert words in explain("model.onnx", "red.png").output
 
@@ -203,10 +203,10 @@ def test_folders_get_a_report_for_each_picture(here, explain):
 # Models
 
 
-@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-@pytest.mark.parametrize("shape", [(16, 12), ("H", "W"), ("H", 20)])
-def test_layout_and_size_are_the_models(here, explain, color_model, layout, shape):
-    onnx.save(color_model(layout, shape), "model.onnx")
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("size", [(16, 12), ("H", "W"), ("H", 20)])
+def test_layout_and_size_are_the_models(here, explain, channels_last, size):
+    onnx.save(color_model(channels_last=channels_last, size=size), "model.onnx")
     result = explain("model.onnx", "blue.png")
     assert result.exit_code == 0, result.output
     assert first_row(result.output.replace("class 2", "blue"))[:2] == (2, "blue")
@@ -231,9 +231,9 @@ def test_largest_centred_part_is_explained_or_all_of_it_squashed(here, explain):
     assert "> 0" in " ".join(outputs[1].split())
 
 
-def test_size_is_for_models_that_take_any(here, refused, explain, color_model):
+def test_size_is_for_models_that_take_any(here, refused, explain):
     assert "leave out --size" in refused("model.onnx", "red.png", "--size", 20)
-    onnx.save(color_model(shape=("H", "W")), "model.onnx")
+    onnx.save(color_model(size=("H", "W")), "model.onnx")
     assert explain("model.onnx", "red.png", "--size", 20).exit_code == 0
 
 

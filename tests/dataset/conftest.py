@@ -10,23 +10,9 @@ import pytest
 from PIL import Image
 
 import lrpfast
-from oracles.onnx_models import make_model, node
+from oracles.onnx_models import color_model
 
 zarr = pytest.importorskip("zarr")
-
-
-def make_color_model(*, channels_last=False, height=6, width=5):
-    """Convolution with twice the identity, ReLU, global average pool: one score for each channel."""
-    weight = 2 * np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
-    sample = [height, width, 3] if channels_last else [3, height, width]
-    nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2])] if channels_last else []
-    nodes += [
-        node("Conv", f"{'t' if channels_last else 'x'} w", "c"),
-        node("Relu", "c", "r"),
-        node("GlobalAveragePool", "r", "g"),
-        node("Flatten", "g", "y"),
-    ]
-    return make_model(nodes, ["N", *sample], {"w": weight})
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +22,10 @@ def unflushed(monkeypatch):
 
 
 @pytest.fixture
-def color_model():
-    """Make such a model, of a size and in a layout."""
-    return make_color_model
-
-
-@pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty current folder with a model, seven pictures, and arrays of the same."""
     monkeypatch.chdir(tmp_path)
-    onnx.save(make_color_model(), "model.onnx")
+    onnx.save(color_model(size=(6, 5)), "model.onnx")
     rng = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     for index in range(7):

@@ -20,6 +20,7 @@ from lrpfast.composites import Composite, EpsilonGammaBox, OfKind, Where
 from lrpfast.dataset import explain_chunk, run_job
 from lrpfast.errors import CompositeError, FileError, InputError
 from lrpfast.rules import Epsilon
+from oracles.onnx_models import color_model
 
 zarr = pytest.importorskip("zarr")
 
@@ -79,8 +80,8 @@ def test_half_precision(explain, content):
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_sums_over_channels(explain, content, color_model, channels_last):
-    onnx.save(color_model(channels_last=channels_last), "model.onnx")
+def test_sums_over_channels(explain, content, channels_last):
+    onnx.save(color_model(channels_last=channels_last, size=(6, 5)), "model.onnx")
     if channels_last:
         np.save("x.npy", np.ascontiguousarray(np.load("x.npy").transpose(0, 2, 3, 1)))
     explain("x.npy", "out.zarr", pooled=True)
@@ -187,9 +188,9 @@ class TestRefusals:
         assert "goes on where it stopped" in str(caught.value)
         return str(caught.value)
 
-    def test_another_model(self, explain, color_model):
+    def test_another_model(self, explain):
         explain("x.npy", "out.zarr")
-        model = color_model()
+        model = color_model(size=(6, 5))
         model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.full((3, 3, 1, 1), 0.5, np.float32), "w"))
         onnx.save(model, "model.onnx")
         assert "the model model, now model of other content" in self.told(explain, "x.npy")

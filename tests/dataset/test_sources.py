@@ -15,6 +15,7 @@ from PIL import Image
 import lrpfast
 from lrpfast.dataset.sources import find_inputs
 from lrpfast.errors import FileError, InputError
+from oracles.onnx_models import color_model
 
 zarr = pytest.importorskip("zarr")
 pa = pytest.importorskip("pyarrow")
@@ -194,16 +195,16 @@ def test_a_column_can_be_named(explain, content):
         explain("p.parquet", "other.zarr", column="label")
 
 
-def test_samples_of_several_shapes_are_refused(explain, color_model):
-    onnx.save(color_model(height="H", width="W"), "model.onnx")
+def test_samples_of_several_shapes_are_refused(explain):
+    onnx.save(color_model(size=("H", "W")), "model.onnx")
     np.save("wide.npy", np.zeros((2, 3, 6, 9), np.float32))
     with pytest.raises(InputError, match=r"several shapes: .* from 'x.npy', .* from 'wide.npy'"):
         explain(["x.npy", "wide.npy"], "out.zarr")
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "compressed npz", "zarr array", "parquet of pictures"])
-def test_reading_takes_no_more_memory_for_more_inputs(explain, color_model, kind):
-    onnx.save(color_model(height=48, width=40), "model.onnx")
+def test_reading_takes_no_more_memory_for_more_inputs(explain, kind):
+    onnx.save(color_model(size=(48, 40)), "model.onnx")
     pixels = np.random.default_rng(0).integers(0, 256, (48, 40, 3), np.uint8)
     Image.fromarray(pixels).save(FILES[0])
     picture, sample = Path(FILES[0]).read_bytes(), np.moveaxis(pixels, -1, 0) / np.float32(255)

@@ -95,3 +95,18 @@ def draw(rng, role, shape):
     if role in (("BatchNormalization", 1), ("BatchNormalization", 4), ("Mul", 1)):
         return rng.uniform(0.5, 1.0, shape).astype(np.float32)
     return (rng.standard_normal(shape, np.float32) * 0.1).astype(np.float32)
+
+
+def color_model(*, channels_last=False, size=(16, 12), head=None):
+    """Three scores, twice the means of the input's channels: convolution, ReLU, global average pool."""
+    sample = [*size, 3] if channels_last else [3, *size]
+    nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2])] if channels_last else []
+    nodes += [
+        node("Conv", f"{'t' if channels_last else 'x'} w", "c"),
+        node("Relu", "c", "r"),
+        node("GlobalAveragePool", "r", "g"),
+        node("Flatten", "g", "f" if head else "y"),
+    ]
+    if head:
+        nodes.append(node(head, "f", "y"))
+    return make_model(nodes, ["N", *sample], {"w": 2 * np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)})

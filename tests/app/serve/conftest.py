@@ -20,6 +20,7 @@ from lrpfast.app.classes import Classes
 from lrpfast.app.demo import shipped
 from lrpfast.app.images import PREPROCESSINGS, InputFormat
 from lrpfast.app.serve.explainer import Explainer
+from oracles.onnx_models import color_model
 
 NEEDS = 'the live page needs more packages: pip install "lrpfast[test]"'
 
@@ -43,7 +44,7 @@ def digit_explainer():
 
 
 @pytest.fixture
-def color_explainer(color_model):
+def color_explainer():
     """Three scores, twice the means of the red, green and blue of a picture 12 wide and 16 high."""
     return explainer_of(load(color_model()), ("red", "green", "blue"))
 

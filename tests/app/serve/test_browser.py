@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from lrpfast.view.heatmap import color_table, full_scale
+from oracles.onnx_models import color_model
 
 playwright = pytest.importorskip("playwright.sync_api", reason='the browser tests need pip install "lrpfast[browser]"')
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -370,9 +371,9 @@ def test_the_page_colors_and_scales_as_lrpfast_does(visit, digits_url):
 
 
 @pytest.fixture
-def own_url(serving, color_model, tmp_path):
+def own_url(serving, tmp_path):
     """The page of a model whose scores are the means of red, green and blue."""
-    onnx.save(color_model(shape=(64, 64)), tmp_path / "model.onnx")
+    onnx.save(color_model(size=(64, 64)), tmp_path / "model.onnx")
     (tmp_path / "labels.txt").write_text("red\ngreen\nblue\n")
     with serving("model.onnx", "--labels", "labels.txt", "-p", "0-1", folder=tmp_path) as (_, url):
         yield url
