@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lrpfast.app import options
-from lrpfast.app.usage import command, failures, group, scaling, show_version
+from lrpfast.app.usage import command, failures, given, group, scaling, show_version
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -102,19 +102,17 @@ def explain(
         from lrpfast.app.explain import run_explain
         from lrpfast.app.explainer import Request
 
-        assumed = preprocess is None and mean is None and std is None
-        parameters = {"epsilon": epsilon, "gamma": gamma}
         request = Request(
             model=model,
             images=images,
             out=out,
             composites=list(dict.fromkeys(composite or ["epsilon_plus_flat"])),
-            parameters={name: value for name, value in parameters.items() if value is not None},
+            parameters=given(epsilon=epsilon, gamma=gamma),
             target=target,
             against=against,
             labels=labels,
             preprocessing=scaling(preprocess, mean, std, bgr),
-            assumed=assumed,
+            assumed=not given(preprocess=preprocess, mean=mean, std=std),
             resize=resize.value,
             size=size,
             overlay=overlay,
@@ -171,18 +169,17 @@ def batch(
     with failures(debug):
         from lrpfast.app.batch import Request, run_batch
 
-        parameters = {"epsilon": epsilon, "gamma": gamma}
         request = Request(
             model=model,
             inputs=inputs,
             out=out,
             composite=composite,
-            parameters={name: value for name, value in parameters.items() if value is not None},
+            parameters=given(epsilon=epsilon, gamma=gamma),
             target=target,
             against=against,
             labels=labels,
             preprocessing=scaling(preprocess, mean, std, bgr),
-            assumed=preprocess is None and mean is None and std is None,
+            assumed=not given(preprocess=preprocess, mean=mean, std=std),
             resize=resize.value,
             size=size,
             column=column,
@@ -357,13 +354,12 @@ def serve(
     with failures(debug):
         from lrpfast.app.serve.command import Request, run_serve
 
-        assumed = preprocess is None and mean is None and std is None
         run_serve(
             Request(
                 model=model,
                 labels=labels,
                 preprocessing=scaling(preprocess, mean, std, bgr),
-                assumed=assumed,
+                assumed=not given(preprocess=preprocess, mean=mean, std=std),
                 resize=resize.value,
                 size=size,
                 threads=threads,

@@ -59,6 +59,11 @@ def scaling(
     return chosen.adjusted(numbers("--mean", mean), numbers("--std", std, above=0), bgr)
 
 
+def given(**values: Any) -> dict[str, Any]:
+    """Those of some options that the command line gives."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 @contextmanager
 def failures(debug: bool) -> Iterator[None]:
     """Turn an error of the package into a paragraph and exit code 1, an interrupt into exit code 130."""
