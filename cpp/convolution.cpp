@@ -1,7 +1,6 @@
 #include "convolution.h"
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -139,17 +138,6 @@ Rows rows_read(const Window& window, bool adjoint, int axis, int first, int past
   return {begin, last - begin + 1};
 }
 
-// Reads memory in order, a float of each line of the cache. Where a kernel has little to do with each value it waits
-// for memory, because it jumps between rows and taps; a reader like this one is what the processor looks ahead for.
-void read_through(const float* from, std::int64_t floats) {
-  std::uint32_t seen = 0, bits;
-  for (std::int64_t i = 0; i < floats; i += kBlock) {
-    std::memcpy(&bits, from + i, sizeof bits);
-    seen |= bits;
-  }
-  asm volatile("" : : "r"(seen));
-}
-
 // How the work is cut into tasks: panels of output blocks, groups of samples, and rows of a plane.
 //
 // A task's input should stay in the second level cache beside a panel of weights, its outputs in the first level until
@@ -180,6 +168,17 @@ struct Division {
     panels_first = weights.floats() <= kCachedFloats;
   }
   long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks; }
+
+  // The part of the work that a task does: a chunk of a plane for a panel, from the sample `sample` on.
+  struct Piece {
+    int panel, chunk, plane;
+    long sample;
+  };
+  Piece piece(long task, long places) const {
+    const long place = panels_first ? task / panels : task % places;
+    return {static_cast<int>(panels_first ? task % panels : task / places), static_cast<int>(place % chunks),
+            static_cast<int>(place / chunks % planes), place / chunks / planes * samples_together};
+  }
 };
 
 class Convolution {
@@ -192,10 +191,8 @@ class Convolution {
         phases_(weights_->adjoint ? adjoint_phases(window, source, epilogue_->size)
                                   : std::vector<Phase>{forward_phase(window, source, epilogue_->size)}),
         division_(*weights_, *epilogue_) {
-    // The kernels for one block of inputs, or for few outputs, have little to do with each value.
-    const bool light = weights_->form != Form::dense || source_.blocks == 1;
     const bool flat = source_.size[0] == 1 && epilogue_->size[0] == 1;
-    if (light && flat && division_.samples_together == 1) find_fresh_rows(window);
+    if (flat && division_.samples_together == 1) find_fresh_rows(window);
     for (const Phase& phase : phases_)
       for (int chunk = 0; chunk < division_.chunks; ++chunk) pixels_.push_back(pixels_of(phase, chunk));
   }
@@ -219,11 +216,8 @@ class Convolution {
 
   // One of the tasks for samples [first_sample, first_sample + count).
   void run(long task, long places, int first_sample, int count) const {
-    const int panel = static_cast<int>(division_.panels_first ? task % division_.panels : task / places);
-    const long place = division_.panels_first ? task / division_.panels : task % places;
-    const int chunk = static_cast<int>(place % division_.chunks);
-    const int plane = static_cast<int>(place / division_.chunks % division_.planes);
-    const long done = place / division_.chunks / division_.planes * division_.samples_together;
+    const Division::Piece piece = division_.piece(task, places);
+    const auto [panel, chunk, plane, done] = piece;
     const long sample = first_sample + done, samples = std::min<long>(division_.samples_together, count - done);
     const int first = chunk * division_.rows, rows = std::min(division_.rows, epilogue_->size[1] - first);
     const long map = static_cast<long>(rows) * epilogue_->size[2] * kBlock;
@@ -233,7 +227,9 @@ class Convolution {
     const int blocks =
         dense ? weights_->panels[last].first_output_block + weights_->panels[last].output_blocks - first_block
               : epilogue_->blocks() / division_.panels;
-    if (!fresh_.empty() && (!dense || panel == 0)) read_fresh(sample, panel, fresh_[chunk]);
+    Ahead next_input{};
+    if (task + 1 < places * division_.panels)
+      next_input = fresh_rows(first_sample, division_.piece(task + 1, places), piece);
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
       if (plane % phases_[p].step[0] != phases_[p].first[0]) continue;
@@ -244,7 +240,8 @@ class Convolution {
       float* to = values;
       for (int member = panel * together; member <= last; ++member) {
         compute(member, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, to,
-                samples * map);
+                samples * map, next_input);
+        next_input = {};
         if (dense) to += weights_->panels[member].output_blocks * samples * map;
       }
     }
@@ -254,7 +251,7 @@ class Convolution {
                          static_cast<long>(epilogue_->size[2]) * kBlock});
   }
 
-  // Of each chunk, the rows of the source that no chunk before has read.
+  // Of each chunk, the rows of the source that no chunk before reads.
   void find_fresh_rows(const Window& window) {
     int done = -source_.before[1];
     for (int chunk = 0; chunk < division_.chunks; ++chunk) {
@@ -267,12 +264,21 @@ class Convolution {
     }
   }
 
-  void read_fresh(std::int64_t sample, int panel, const Rows& rows) const {
-    if (rows.count == 0) return;
-    const std::int64_t floats = (rows.count - 1) * source_.row_stride + source_.size[2] * kBlock;
-    const bool depthwise = weights_->form == Form::depthwise;
-    for (int block = depthwise ? panel : 0, past = depthwise ? panel + 1 : source_.blocks; block < past; ++block)
-      read_through(source_.row(sample, block, 0, rows.first), floats);
+  // What a piece of the work, and not the last one, reads of its first block of the source.
+  Ahead fresh_rows(int first_sample, const Division::Piece& piece, const Division::Piece& last) const {
+    const int block = source_block(piece.panel);
+    const bool same = piece.chunk == last.chunk && piece.sample == last.sample && block == source_block(last.panel);
+    if (fresh_.empty() || same) return {};
+    const Rows& rows = fresh_[piece.chunk];
+    if (rows.count == 0) return {};
+    return {source_.row(first_sample + piece.sample, block, 0, rows.first),
+            static_cast<long>((rows.count - 1) * source_.row_stride + source_.size[2] * kBlock)};
+  }
+
+  // The first block of the source that a panel reads.
+  int source_block(int panel) const {
+    if (weights_->form == Form::dense) return weights_->panels[panel * weights_->panels_together].first_input_block;
+    return weights_->form == Form::depthwise ? panel : 0;
   }
 
   // The pixels of a chunk in a phase. Chunks of the same shape share the list.
@@ -292,7 +298,7 @@ class Convolution {
 
   // `begin` is the source's element that the pixels count from.
   void compute(int panel, std::int64_t begin, const Phase& phase, const Pixels& pixels, int count, float* values,
-               long block) const {
+               long block, const Ahead& next_input) const {
     const Tap* taps = phase.taps.data();
     const int tap_count = static_cast<int>(phase.taps.size());
     const long *in = pixels.in.data(), *out = pixels.out.data();
@@ -307,6 +313,7 @@ class Convolution {
                         weights_->data(),
                         static_cast<int>(weights_->targets.size()),
                         {},
+                        {},
                         values,
                         block,
                         epilogue_->blocks(),
@@ -315,25 +322,28 @@ class Convolution {
                         count};
         for (int t = 0; t < task.targets; ++t)
           task.target[t] = weights_->targets[t] / kBlock * block + weights_->targets[t] % kBlock;
+        task.next_input = next_input;
         kernels().narrow(task);
         return;
       }
       case Form::depthwise: {
         const float* of_block = weights_->data() + static_cast<std::int64_t>(panel) * weights_->taps * kBlock;
-        kernels().depthwise({source_.at(0, panel) + begin, taps, tap_count, phase.run, pixels.of_row, of_block, values,
-                             in, out, count});
+        kernels().depthwise({source_.at(0, panel) + begin, taps, tap_count, phase.run, pixels.of_row, of_block,
+                             next_input, values, in, out, count});
         return;
       }
       case Form::dense: {
         const PackedWeights::Panel& p = weights_->panels[panel];
         const bool streamed = !division_.panels_first && panel + 1 < static_cast<int>(weights_->panels.size());
-        const float* ahead = streamed ? weights_->data() + weights_->panels[panel + 1].offset : nullptr;
-        const long ahead_floats =
-            streamed ? static_cast<long>(weights_->panels[panel + 1].offset - p.offset) : 0;  // as many as of this one
+        Ahead next_weights{};
+        if (streamed) {
+          const std::int64_t next = weights_->panels[panel + 1].offset;
+          next_weights = {weights_->data() + next, static_cast<long>(next - p.offset)};  // as many as of this one
+        }
         kernels().convolve({source_.at(0, p.first_input_block) + begin, static_cast<long>(source_.block_stride),
                             p.input_blocks, p.last_channels, taps, tap_count, weights_->taps,
                             weights_->data() + p.offset, weights_->by_sign && !weights_->adjoint, p.output_blocks,
-                            ahead, ahead_floats, values, block, in, out, count});
+                            next_weights, next_input, values, block, in, out, count});
         return;
       }
     }
@@ -345,7 +355,7 @@ class Convolution {
   const std::vector<Phase> phases_;
   const Division division_;
   std::vector<Place> pixels_;  // [phase][chunk]
-  std::vector<Rows> fresh_;    // [chunk]; none where it does not pay to read them through
+  std::vector<Rows> fresh_;    // [chunk]; none where a task has several planes or samples
 };
 
 }  // namespace

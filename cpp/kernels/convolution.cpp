@@ -9,18 +9,16 @@
 // AVX2, 6 x 4 with NEON, 2 x 4 with SSE; narrower panels take more pixels, so that enough independent sums are in
 // flight to hide the latency of the multiply-add. Pixels are given by offset, so a tile may run over the end of a row,
 // and any stride, dilation, kernel size, number of axes and the adjoint are the same loop over another list of taps.
+#include "ahead.h"
 #include "partial.h"
 
 namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
 
-constexpr int kLine = 16;  // floats in a line of the cache
-
-// Where a tile is to fetch weights from that are needed later, so many lines of the cache with each input block.
-struct Ahead {
-  const float* next;
-  int lines;
+// What tiles are to fetch for later tasks: with each input block a share of the weights, and of the inputs.
+struct Next {
+  Fetching weights, input;
 };
 
 // What the channels of one block and tap add to the sums of a tile.
@@ -49,7 +47,7 @@ template <int Pixels, int Width, bool BySign>
 }
 
 template <int Pixels, int Panel, bool BySign>
-void tile(const ConvolutionTask& task, const long* in, const long* out, Ahead& ahead) {
+void tile(const ConvolutionTask& task, const long* in, const long* out, Next& next) {
   constexpr int kWidth = Panel * kVectors, kRow = Panel * kBlock * (BySign ? 2 : 1);
   const int together = partial_blocks(task.tap_count);
   const float *block = task.input, *weights = task.weights;
@@ -59,7 +57,9 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Ahead& a
     for (int b = first; b < past; ++b, block += task.input_block) {
       const int channels = b + 1 < task.blocks ? kBlock : task.last_channels;
       const long tap_floats = static_cast<long>(channels) * kRow;
-      for (int line = 0; line < ahead.lines; ++line, ahead.next += kLine) __builtin_prefetch(ahead.next, 0, 2);
+      next.weights.fetch();
+      next.weights.move_on();
+      next.input.fetch(b * task.input_block);
       for (int t = 0; t < task.tap_count; ++t)
         add_channels<Pixels, kWidth, BySign>(block + task.taps[t].input, weights + task.taps[t].index * tap_floats,
                                              channels, in, sums);
@@ -72,15 +72,16 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Ahead& a
         put_partial(task.output + q / kVectors * task.output_block + out[i] + q % kVectors * kLanes, sums[i][q],
                     first == 0);
   }
+  next.input.move_on();
 }
 
 // Full tiles of `Pixels`, then ever smaller ones for the rest.
 template <int Pixels, int Panel, bool BySign>
-void tiles(const ConvolutionTask& task, const long* in, const long* out, int count, Ahead& ahead) {
+void tiles(const ConvolutionTask& task, const long* in, const long* out, int count, Next& next) {
   for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels)
-    tile<Pixels, Panel, BySign>(task, in, out, ahead);
+    tile<Pixels, Panel, BySign>(task, in, out, next);
   if constexpr (Pixels > 1) {
-    if (count > 0) tiles<Pixels - 1, Panel, BySign>(task, in, out, count, ahead);
+    if (count > 0) tiles<Pixels - 1, Panel, BySign>(task, in, out, count, next);
   }
 }
 
@@ -96,9 +97,9 @@ constexpr int tile_pixels(int, bool by_sign) { return by_sign ? 1 : 2; }
 template <int Panel, bool BySign>
 void panel_of(const ConvolutionTask& task) {
   constexpr int kPixels = tile_pixels(Panel, BySign);
-  const long visits = static_cast<long>((task.pixels + kPixels - 1) / kPixels) * task.blocks;
-  Ahead ahead{task.ahead, task.ahead ? static_cast<int>((task.ahead_floats / kLine + visits - 1) / visits) : 0};
-  tiles<kPixels, Panel, BySign>(task, task.input_pixels, task.output_pixels, task.pixels, ahead);
+  const long count = (task.pixels + kPixels - 1) / kPixels;
+  Next next{{task.next_weights, count * task.blocks}, {task.next_input, count}};
+  tiles<kPixels, Panel, BySign>(task, task.input_pixels, task.output_pixels, task.pixels, next);
 }
 
 template <bool BySign>

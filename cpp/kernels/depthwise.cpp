@@ -7,7 +7,7 @@
 //
 // Tile: up to 14 pixels with AVX-512, 8 elsewhere, and as even as the row allows: together with a run of 7 taps and one
 // value they fit into the registers.
-#include "vector.h"
+#include "ahead.h"
 
 namespace lrpfast {
 namespace LRPFAST_ISA {
@@ -68,10 +68,13 @@ void tile_of(int pixels, const DepthwiseTask& task, const long* in, const long* 
 template <int Run>
 void rows_of(const DepthwiseTask& task) {
   const int row = Run == 1 ? task.pixels : task.row, tiles = (row + kMost - 1) / kMost;
+  Fetching input(task.next_input, static_cast<long>((task.pixels + row - 1) / row) * tiles);
   for (int first = 0; first < task.pixels; first += row)
     for (int i = 0; i < tiles; ++i) {
       const int begin = static_cast<int>(static_cast<long>(row) * i / tiles);
       const int past = static_cast<int>(static_cast<long>(row) * (i + 1) / tiles);
+      input.fetch();
+      input.move_on();
       tile_of<kMost, Run>(past - begin, task, task.input_pixels + first + begin, task.output_pixels + first + begin);
     }
 }

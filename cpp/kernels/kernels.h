@@ -13,6 +13,12 @@ struct Tap {
   long index;
 };
 
+// Memory that later work reads, to be fetched into the second level cache meanwhile; null: nothing is.
+struct Ahead {
+  const float* at;
+  long floats;
+};
+
 // Output blocks of one panel at some pixels of one sample.
 struct ConvolutionTask {
   const float* input;  // first input block of the panel, at the pixel (0, 0, 0)
@@ -25,9 +31,9 @@ struct ConvolutionTask {
   const float* weights;  // [block][tap][channel][panel blocks][16]
   bool by_sign;          // weights of a channel come twice: for values above zero, and for the others
   int panel;             // output blocks of the panel
-  const float* ahead;    // weights that are needed next, to be fetched into the second level cache meanwhile; or null
-  long ahead_floats;
-  float* output;  // first output block of the panel
+  Ahead next_weights;
+  Ahead next_input;  // of the first input block; of the others the same
+  float* output;     // first output block of the panel
   long output_block;
   const long* input_pixels;  // offset of each pixel in a block, in floats
   const long* output_pixels;
@@ -46,6 +52,7 @@ struct NarrowTask {
   const float* weights;  // [block][tap][target][16 input channels]
   int targets;           // 1 to kNarrow
   long target[kNarrow];  // where each goes, from the pixel of the first output block on
+  Ahead next_input;      // of the first input block; of the others the same
   float* output;
   long output_block;
   int output_blocks;
@@ -61,6 +68,7 @@ struct DepthwiseTask {
   int run;  // so many taps after each other lie side by side in the input, and so do so many pixels; or both are 1
   int row;
   const float* weights;  // [tap][16]
+  Ahead next_input;
   float* output;
   const long* input_pixels;
   const long* output_pixels;

@@ -6,19 +6,20 @@
 // up at the end of the tile.
 //
 // Tile: 6 pixels x up to 4 outputs or 4 x 6, 24 accumulators. A visit loads 10 vectors for 24 multiply-adds.
-#include "vector.h"
+#include "ahead.h"
 
 namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
 
 template <int Pixels, int Targets>
-void tile(const NarrowTask& task, const long* in, const long* out) {
+void tile(const NarrowTask& task, const long* in, const long* out, Fetching& input) {
   vec sums[Pixels][Targets];
   for (int i = 0; i < Pixels; ++i)
     for (int t = 0; t < Targets; ++t) sums[i][t] = vec{};
   const float* weights = task.weights;
-  for (int b = 0; b < task.blocks; ++b, weights += task.kernel_taps * Targets * kBlock)
+  for (int b = 0; b < task.blocks; ++b, weights += task.kernel_taps * Targets * kBlock) {
+    input.fetch(b * task.input_block);
     for (int tap = 0; tap < task.tap_count; ++tap) {
       const float* x = task.input + b * task.input_block + task.taps[tap].input;
       const float* w = weights + task.taps[tap].index * Targets * kBlock;
@@ -34,6 +35,8 @@ void tile(const NarrowTask& task, const long* in, const long* out) {
         }
       }
     }
+  }
+  input.move_on();
   constexpr int kSums = Pixels * Targets;
   alignas(64) float found[(kSums + kLanes - 1) / kLanes * kLanes];
   lanes_sums<kSums>(&sums[0][0], found);
@@ -49,30 +52,35 @@ void tile(const NarrowTask& task, const long* in, const long* out) {
 
 // Full tiles of `Pixels`, then a smaller one for the rest.
 template <int Pixels, int Targets>
-void tiles(const NarrowTask& task, const long* in, const long* out, int count) {
-  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels, Targets>(task, in, out);
+void tiles(const NarrowTask& task, const long* in, const long* out, int count, Fetching& input) {
+  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels, Targets>(task, in, out, input);
   if constexpr (Pixels > 1) {
-    if (count > 0) tiles<Pixels - 1, Targets>(task, in, out, count);
+    if (count > 0) tiles<Pixels - 1, Targets>(task, in, out, count, input);
   }
+}
+
+template <int Pixels, int Targets>
+void pixels_to(const NarrowTask& task) {
+  Fetching input(task.next_input, (task.pixels + Pixels - 1) / Pixels);
+  tiles<Pixels, Targets>(task, task.input_pixels, task.output_pixels, task.pixels, input);
 }
 
 }  // namespace
 
 void narrow(const NarrowTask& task) {
-  const auto run = [&](auto tiles_of) { tiles_of(task, task.input_pixels, task.output_pixels, task.pixels); };
   switch (task.targets) {
     case 6:
-      return run(tiles<4, 6>);
+      return pixels_to<4, 6>(task);
     case 5:
-      return run(tiles<4, 5>);
+      return pixels_to<4, 5>(task);
     case 4:
-      return run(tiles<6, 4>);
+      return pixels_to<6, 4>(task);
     case 3:
-      return run(tiles<6, 3>);
+      return pixels_to<6, 3>(task);
     case 2:
-      return run(tiles<6, 2>);
+      return pixels_to<6, 2>(task);
     default:
-      return run(tiles<6, 1>);
+      return pixels_to<6, 1>(task);
   }
 }
 
