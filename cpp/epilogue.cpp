@@ -260,15 +260,21 @@ void Quotient::take(const Stretch& stretch, int number) {
 bool Quotient::writes_to(const Tensor& tensor) const { return terms_.s && terms_.s->overlaps(tensor); }
 
 void Quotient::write(double* to, int row) const {
-  const std::size_t lines = static_cast<std::size_t>(size[0]) * size[1], blocks_of_sample = quotient_blocks();
-  for (int n = 0; n < samples(); ++n) std::fill_n(to + static_cast<std::ptrdiff_t>(n) * row, columns(), 0.0);
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    const std::size_t block = i / lines % blocks_of_sample;
-    double* total = to + static_cast<std::ptrdiff_t>(i / lines / blocks_of_sample) * row;
-    if (block < static_cast<std::size_t>(terms_.r.blocks)) total[0] += rows_[i].received;  // r counts once
-    total[1] += rows_[i].bias;
-    total[2] += rows_[i].stabilizer;
-    total[3] += rows_[i].quotients;
+  const int lines = size[0] * size[1];
+  const QuotientSums* next = rows_.data();
+  for (int n = 0; n < samples(); ++n, to += row) {
+    QuotientSums total{};
+    for (int block = 0; block < quotient_blocks(); ++block)
+      for (int line = 0; line < lines; ++line, ++next) {
+        if (block < terms_.r.blocks) total.received += next->received;  // r counts once
+        total.bias += next->bias;
+        total.stabilizer += next->stabilizer;
+        total.quotients += next->quotients;
+      }
+    to[0] = total.received;
+    to[1] = total.bias;
+    to[2] = total.stabilizer;
+    to[3] = total.quotients;
   }
 }
 

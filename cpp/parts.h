@@ -48,9 +48,12 @@ void for_parts(const Tensor& tensor, int step, int operands, int threads, const 
 // Totals over the parts of each sample, of `columns` figures a part, always in the same order.
 inline void add_up(const std::vector<double>& parts, int samples, int columns, double* to, int row) {
   const std::size_t each = parts.size() / samples;
-  for (int n = 0; n < samples; ++n) std::fill_n(to + static_cast<std::ptrdiff_t>(n) * row, columns, 0.0);
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    to[static_cast<std::ptrdiff_t>(i / each) * row + static_cast<std::ptrdiff_t>(i % columns)] += parts[i];
+  for (int n = 0; n < samples; ++n, to += row)
+    for (int column = 0; column < columns; ++column) {
+      double total = 0;
+      for (std::size_t i = column; i < each; i += columns) total += parts[n * each + i];
+      to[column] = total;
+    }
 }
 
 }  // namespace lrpfast
