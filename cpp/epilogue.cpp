@@ -289,10 +289,18 @@ Contribution::Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Pa
   require(!parts_.empty() && (parts_.size() == 1 || !by_sign), "a number of parts that");
   for (Part& part : parts_) {
     if (!part.fixed) continue;
-    require(part.fixed->samples == 1 && part.fixed->channels == out_.channels && part.fixed->size == size, "fixed");
+    const Size3 one_row{size[0], 1, size[2]};
+    require(part.fixed->samples == 1 && part.fixed->channels == out_.channels &&
+                (part.fixed->size == size || part.fixed->size == one_row),
+            "fixed");
     part.fixed = part.fixed->borrowed();
   }
   rows_.resize(static_cast<std::size_t>(maps) * out_.blocks * size[0] * size[1]);
+}
+
+In Contribution::fixed_rows(const Part& part, int block, const Stretch& stretch) const {
+  if (!part.fixed || part.fixed->size == size) return rows(part.fixed, 0, block, stretch);
+  return {part.fixed->row(0, block, stretch.plane, 0), 0};
 }
 
 void Contribution::take(const Stretch& stretch) {
@@ -304,7 +312,7 @@ void Contribution::take(const Stretch& stretch) {
   const ContributionTask task{by_sign_ && !first ? 0 : part.positive,
                               by_sign_ && first ? 0 : part.negative,
                               constant ? In{nullptr, 0} : rows(a_, n / (maps / a_.samples), block, stretch),
-                              rows(part.fixed, 0, block, stretch),
+                              fixed_rows(part, block, stretch),
                               {stretch.values, stretch.row},
                               accumulate_ || !first,
                               rows_out(out_, n, block, stretch)};

@@ -141,7 +141,7 @@ class Contribution : public Epilogue, public Figures {
  public:
   struct Part {
     float positive, negative;
-    std::optional<Tensor> fixed;  // one sample
+    std::optional<Tensor> fixed;  // one sample, or one row of it for all
   };
   Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign);
   void take(const Stretch& stretch) override;
@@ -153,6 +153,7 @@ class Contribution : public Epilogue, public Figures {
   void write(double* to, int row) const override;
 
  private:
+  In fixed_rows(const Part& part, int block, const Stretch& stretch) const;
   Tensor a_, out_;
   bool accumulate_, by_sign_;
   std::vector<Part> parts_;

@@ -476,9 +476,10 @@ def test_a_contribution_is_a_part_of_the_input_times_what_was_spread(
     close(contribution.read()[:, 0], handed.sum(axis=(1, 2, 3, 4)), 1e-5)
 
 
-def test_a_contribution_of_what_is_fixed_alone_does_not_look_at_the_input():
+@pytest.mark.parametrize("rows", [7, 1], ids=["all rows", "one row"])
+def test_a_contribution_of_what_is_fixed_alone_does_not_look_at_the_input(rows: int):
     size = (1, 7, 9)
-    given, fixed = convolved(SAMPLES, CHANNELS, size), numbers(1, CHANNELS, *size, seed=11)
+    given, fixed = convolved(SAMPLES, CHANNELS, size), numbers(1, CHANNELS, 1, rows, 9, seed=11)
     a, out = loaded(np.full((SAMPLES, CHANNELS, *size), np.nan, np.float32)), empty(SAMPLES, CHANNELS, size)
     given.hand(core.Contribution(a, out, False, [(0, 0, loaded(fixed))]))
     close(out.store(THREADS), fixed * given.values.astype(np.float64))
@@ -496,13 +497,14 @@ def test_a_large_map_is_handed_down_whole():
 
 @pytest.mark.parametrize("accumulate", [False, True], ids=["alone", "added"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_stacked_parts_of_an_input_get_their_contributions_together(accumulate: bool, channels: int):
+@pytest.mark.parametrize("rows", [13, 1], ids=["all rows", "one row"])
+def test_stacked_parts_of_an_input_get_their_contributions_together(accumulate: bool, channels: int, rows: int):
     samples, explanations, size = 2, 3, (1, 13, 11)
     g = Geometry(40, 32, 1, size, (1, 3, 3), (1, 2, 2), ONES, *PAD, samples * explanations)
     x, w, s = g.operands()
     used = [*range(channels), *range(16, 16 + channels)]
     w[:, [channel for channel in range(32) if channel not in used]] = 0
-    a, fixed = numbers(samples, channels, *size, seed=11), numbers(1, channels, *size, seed=13)
+    a, fixed = numbers(samples, channels, *size, seed=11), numbers(1, channels, 1, rows, 11, seed=13)
     before = numbers(samples * explanations, channels, *size, seed=12)
     out, parts = loaded(before), [(1.0, 0.0, None), (2.0, 2.0, loaded(fixed))]
     contribution = core.Contribution(loaded(a), out, accumulate, parts)

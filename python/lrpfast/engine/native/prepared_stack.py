@@ -14,7 +14,7 @@ from lrpfast.engine.native.stacks import WHOLE, Stack
 from lrpfast.engine.native.weights import whole_blocks
 from lrpfast.engine.plan import Denominator
 from lrpfast.model.layers import Shape
-from lrpfast.rules.terms import AS_IS, Fixed, Part, Shifted
+from lrpfast.rules.terms import AS_IS, InputPart, Part, Shifted
 
 GATES = {"open": core.Gate.open, "z > 0": core.Gate.positive, "z < 0": core.Gate.negative}
 
@@ -30,7 +30,7 @@ class PreparedStack:
     bias: Floats | None
     within: Floats | None  # what of the bias is in what the denominators are made of
     shift: core.Tensor | None  # a bias that is a map; it is in the denominators, and absorbs
-    fixed: tuple[core.Tensor | None, ...]  # for each part that is fixed its value, or what is added to the input
+    fixed: tuple[core.Tensor | None, ...]  # for each part its value, or what is added to the input; or one row of it
     constant: core.Tensor | None
     spreads: tuple[tuple[int, ...], ...]  # parts, and which of them are handed down to together
 
@@ -74,10 +74,7 @@ def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -
         bias, within = _joined(biases, each), _joined([_times(factor, linear.bias(AS_IS)) for factor in own], each)
         if bias is None and within is not None:  # denominators without the bias, made of values with it
             bias = np.zeros_like(within)
-    fixed = tuple(
-        None if isinstance(part, Part) else bench.loaded(_constant_input(part, shape), linear.halo)
-        for part in stack.parts
-    )
+    constants = [_constant_input(part) for part in stack.parts]
     return PreparedStack(
         stack,
         denominator,
@@ -86,8 +83,8 @@ def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -
         bias,
         within,
         shift,
-        fixed,
-        _constant(stack, fixed, shift if denominator != "forward" else None, linear, bench, (channels, *out[1:])),
+        tuple(None if value is None else _for_contributions(bench, value, shape) for value in constants),
+        _constant(stack, constants, shift if denominator != "forward" else None, linear, bench, shape, channels),
         spreads,
     )
 
@@ -104,10 +101,19 @@ def _times(factor: float, bias: Floats | core.Tensor | None) -> Floats | None:
     return np.float32(factor) * bias if isinstance(bias, np.ndarray) else None
 
 
-def _constant_input(part: Fixed | Shifted, shape: Shape) -> Floats:
-    """A fixed input, or what is added to a shifted one; one sample."""
+def _constant_input(part: InputPart) -> Floats | None:
+    """A fixed input, or what is added to a shifted one."""
+    if isinstance(part, Part):
+        return None
     value = np.asarray(part.value, np.float32)
-    return np.broadcast_to(-value if isinstance(part, Shifted) else value, shape)[np.newaxis]
+    return -value if isinstance(part, Shifted) else value
+
+
+def _for_contributions(bench: Bench, value: Floats, shape: Shape) -> core.Tensor:
+    """A constant input of samples of that shape: if all rows are the same, one, which stays in the cache."""
+    if len(shape) > 2 and (value.ndim < 2 or value.shape[-2] == 1):
+        shape = (*shape[:-2], 1, shape[-1])
+    return bench.loaded(np.broadcast_to(value, shape)[np.newaxis])
 
 
 def _joined(biases: list[Floats | core.Tensor | None], channels: int) -> Floats | None:
@@ -120,17 +126,19 @@ def _joined(biases: list[Floats | core.Tensor | None], channels: int) -> Floats 
 
 def _constant(
     stack: Stack,
-    fixed: tuple[core.Tensor | None, ...],
+    constants: list[Floats | None],
     shift: core.Tensor | None,
     linear: LinearMap,
     bench: Bench,
-    shape: Shape,
+    in_shape: Shape,
+    channels: int,
 ) -> core.Tensor | None:
     """The part of the denominators that does not depend on the input, but for biases that are lanes; one sample."""
-    total = None
-    for index, a in enumerate(fixed):
-        if a is None:
+    total, shape = None, (channels, *linear.out_shape[1:])
+    for index, constant in enumerate(constants):
+        if constant is None:
             continue
+        a = bench.loaded(np.broadcast_to(constant, in_shape)[np.newaxis], linear.halo)
         blocks = stack.columns([index])
         linear.prepare(blocks, False)
         value = bench.tensor(1, shape)
