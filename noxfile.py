@@ -28,7 +28,7 @@ def wheel(session: nox.Session) -> None:
 
 
 #: NumPy and onnx for each Python: the oldest that are supported and have wheels
-OLDEST = {"3.10": ("1.24", "1.16"), "3.11": ("1.24", "1.16"), "3.12": ("1.26", "1.16"), "3.13": ("2.1", "1.18")}
+OLDEST = {"3.10": ("1.24", "1.20"), "3.11": ("1.24", "1.20"), "3.12": ("1.26", "1.20"), "3.13": ("2.1", "1.20")}
 
 
 @nox.session(python=list(OLDEST))
