@@ -92,7 +92,7 @@ def test_what_was_not_committed_is_worth_nothing(explain, same):
 
 KILLED = """
 import os, random, signal, sys, time
-import lrpfast, zarr, pyarrow
+import lrpfast, zarr
 from PIL import Image
 
 def explain():
