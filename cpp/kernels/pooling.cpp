@@ -50,6 +50,13 @@ struct Taps {
       for (int h = rows.begin; h < rows.end; ++h)
         for (int c = columns.begin; c < columns.end; ++c) f(offset(d, h, c), tap(d, h, c));
   }
+  // Calls f(what it shows, tap).
+  template <class F>
+  inline void each_shown(F f) const {
+    for (int d = planes.begin; d < planes.end; ++d)
+      for (int h = rows.begin; h < rows.end; ++h)
+        for (int c = columns.begin; c < columns.end; ++c) f(shown(d, h, c), tap(d, h, c));
+  }
   template <class F>
   inline void each_backwards(F f) const {
     for (int d = planes.end - 1; d >= planes.begin; --d)
@@ -88,16 +95,31 @@ inline int first_alike(const Taps& taps, int tap, const float* shown, float marg
   return tap;
 }
 
+// Whether a place may show the same as a winner: it would be as near to it in the winner's channel. Hardly any window
+// has one, and all others are done with that. A winner of zero is the first of what ReLU has set to zero.
+inline bool may_tie(const Taps& taps, const ivec (&winner)[kVectors], float margin) {
+  vec won[kVectors] = {}, near[kVectors] = {};
+  taps.each_shown([&](const float* shown, int tap) {
+    for (int v = 0; v < kVectors; ++v) won[v] = winner[v] == tap ? load(shown + v * kLanes) : won[v];
+  });
+  taps.each_shown([&](const float* shown, int) {
+    for (int v = 0; v < kVectors; ++v)
+      near[v] += magnitude(load(shown + v * kLanes) - won[v]) <= margin ? splat(1) : vec{};
+  });
+  unsigned found = 0;
+  for (int v = 0; v < kVectors; ++v) found |= nonzero_lanes((near[v] > 1) & (won[v] != 0) ? splat(1) : vec{});
+  return found != 0;
+}
+
 // By how much values may differ that show the same.
 inline float margin_of(const PoolTask& task, const Taps& taps) {
   vec most = vec{};
-  for (int d = taps.planes.begin; d < taps.planes.end; ++d)
-    for (int h = taps.rows.begin; h < taps.rows.end; ++h)
-      for (int c = taps.columns.begin; c < taps.columns.end; ++c)
-        for (int v = 0; v < kVectors; ++v) {
-          const vec size = magnitude(load(taps.shown(d, h, c) + v * kLanes));
-          most = size > most ? size : most;
-        }
+  taps.each_shown([&](const float* shown, int) {
+    for (int v = 0; v < kVectors; ++v) {
+      const vec size = magnitude(load(shown + v * kLanes));
+      most = size > most ? size : most;
+    }
+  });
   return task.margin * lanes_max(most);
 }
 
@@ -126,6 +148,7 @@ inline void find_winners(const PoolTask& task, const Taps& taps, vec (&largest)[
 inline void settle_ties(const PoolTask& task, const Taps& taps, const vec (&largest)[kVectors],
                         ivec (&winner)[kVectors]) {
   const float margin = margin_of(task, taps);
+  if (!may_tie(taps, winner, margin)) return;
   for (int d = taps.planes.begin; d < taps.planes.end; ++d)
     for (int h = taps.rows.begin; h < taps.rows.end; ++h)
       for (int c = taps.columns.begin; c < taps.columns.end; ++c) {
