@@ -313,7 +313,7 @@ class Convolution {
                         weights_->data(),
                         static_cast<int>(weights_->targets.size()),
                         {},
-                        {},
+                        next_input,
                         values,
                         block,
                         epilogue_->blocks(),
@@ -322,7 +322,6 @@ class Convolution {
                         count};
         for (int t = 0; t < task.targets; ++t)
           task.target[t] = weights_->targets[t] / kBlock * block + weights_->targets[t] % kBlock;
-        task.next_input = next_input;
         kernels().narrow(task);
         return;
       }

@@ -145,26 +145,22 @@ inline void find_winners(const PoolTask& task, const Taps& taps, vec (&largest)[
 
 // Hands what a tap won to the first one that shows the same: rounding alone tells them apart. Not to one that ReLU has
 // set to zero, for it could not hand on what it received.
-inline void settle_ties(const PoolTask& task, const Taps& taps, const vec (&largest)[kVectors],
+inline void settle_ties(const PoolTask& task, const Taps& taps, float margin, const vec (&largest)[kVectors],
                         ivec (&winner)[kVectors]) {
-  const float margin = margin_of(task, taps);
   if (!may_tie(taps, winner, margin)) return;
-  for (int d = taps.planes.begin; d < taps.planes.end; ++d)
-    for (int h = taps.rows.begin; h < taps.rows.end; ++h)
-      for (int c = taps.columns.begin; c < taps.columns.end; ++c) {
-        const int tap = taps.tap(d, h, c);
-        unsigned won = 0;
-        for (int v = 0; v < kVectors; ++v) won |= nonzero_lanes(winner[v] == tap ? splat(1) : vec{});
-        if (!won) continue;
-        const int first = first_alike(taps, tap, taps.shown(d, h, c), margin);
-        if (first == tap) continue;
-        const int row = first / task.kernel[2];
-        const long offset = taps.offset(row / task.kernel[1], row % task.kernel[1], first % task.kernel[2]);
-        for (int v = 0; v < kVectors; ++v) {
-          const vec value = load(task.input + offset + v * kLanes);
-          winner[v] = (winner[v] == tap) & ((value > 0) | (largest[v] <= 0)) ? first - ivec{} : winner[v];
-        }
-      }
+  taps.each_shown([&](const float* shown, int tap) {
+    unsigned won = 0;
+    for (int v = 0; v < kVectors; ++v) won |= nonzero_lanes(winner[v] == tap ? splat(1) : vec{});
+    if (!won) return;
+    const int first = first_alike(taps, tap, shown, margin);
+    if (first == tap) return;
+    const int row = first / task.kernel[2];
+    const long offset = taps.offset(row / task.kernel[1], row % task.kernel[1], first % task.kernel[2]);
+    for (int v = 0; v < kVectors; ++v) {
+      const vec value = load(task.input + offset + v * kLanes);
+      winner[v] = (winner[v] == tap) & ((value > 0) | (largest[v] <= 0)) ? first - ivec{} : winner[v];
+    }
+  });
 }
 
 }  // namespace
@@ -176,8 +172,8 @@ void share_pool(const PoolTask& task, PoolShare how, float stabilizer, const flo
     vec largest[kVectors], total[kVectors] = {}, share[kVectors];
     ivec winner[kVectors];
     find_winners(task, taps, largest, winner);
-    if (task.margin > 0) settle_ties(task, taps, largest, winner);
     const float margin = task.margin > 0 ? margin_of(task, taps) : 0;
+    if (task.margin > 0) settle_ties(task, taps, margin, largest, winner);
     const auto each_part = [&](auto f) {
       taps.each([&](long offset, int tap) {
         const int first =
@@ -206,7 +202,7 @@ void max_pool(const PoolTask& task, float* output, int32_t* winners) {
     vec largest[kVectors];
     ivec winner[kVectors];
     find_winners(task, taps, largest, winner);
-    if (task.margin > 0) settle_ties(task, taps, largest, winner);
+    if (task.margin > 0) settle_ties(task, taps, margin_of(task, taps), largest, winner);
     for (int v = 0; v < kVectors; ++v) {
       store(output + window * kBlock + v * kLanes, largest[v]);
       store(winners + window * kBlock + v * kLanes, winner[v]);
