@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tools.fuzz.choice import pick
 
 from lrpfast import LRP, LRPError, Model
 from lrpfast import _native as core
@@ -66,24 +67,20 @@ LINEAR: tuple[LinearRule, ...] = (
 )  # fmt: skip
 
 
-def _pick(rng: np.random.Generator, choices: Any) -> Any:
-    return choices[int(rng.integers(len(choices)))]
-
-
 def _window(rng: np.random.Generator, spatial: Shape, largest: int = 5) -> Window:
     """One that gives at least one output."""
     kernel, strides, dilations, pads = [], [], [], []
     for size in spatial:
         side = int(rng.integers(1, largest + 1))
-        dilation = _pick(rng, (1, 1, 1, 2, 3))
+        dilation = pick(rng, (1, 1, 1, 2, 3))
         before, after = (int(rng.integers(0, side)) if rng.random() < 0.6 else 0 for _ in range(2))
         while (side - 1) * dilation + 1 > size + before + after:
             side, dilation, before, after = side - 1 or 1, 1, 0, 0
         kernel.append(side)
         dilations.append(dilation)
-        strides.append(_pick(rng, (1, 1, 1, 2, 2, 3, 4)))
+        strides.append(pick(rng, (1, 1, 1, 2, 2, 3, 4)))
         pads.append((before, after))
-    auto = _pick(rng, ("", "", "", "upper", "lower"))
+    auto = pick(rng, ("", "", "", "upper", "lower"))
     return Window(tuple(kernel), tuple(strides), tuple(dilations), tuple(pads), auto_pad=auto)
 
 
@@ -102,8 +99,8 @@ def _maybe_bias(rng: np.random.Generator, size: int) -> Floats | None:
 def _convolution(rng: np.random.Generator, shape: Shape) -> Layer:
     window, channels = _window(rng, shape[1:]), shape[0]
     divisors = [number for number in range(1, channels + 1) if channels % number == 0]
-    groups = _pick(rng, (1, 1, 1, channels, _pick(rng, divisors)))
-    outputs = groups * _pick(rng, (1, 1, 2, 3)) if groups > 1 else _pick(rng, CHANNELS)
+    groups = pick(rng, (1, 1, 1, channels, pick(rng, divisors)))
+    outputs = groups * pick(rng, (1, 1, 2, 3)) if groups > 1 else pick(rng, CHANNELS)
     weight = _weights(rng, outputs, channels // groups, *window.kernel)
     return Convolution(weight, _maybe_bias(rng, outputs), window, groups)
 
@@ -112,7 +109,7 @@ def _transposed(rng: np.random.Generator, shape: Shape) -> Layer:
     rank, channels = len(shape) - 1, shape[0]
     kernel, strides = (tuple(int(rng.integers(1, 4)) for _ in range(rank)) for _ in range(2))
     groups = channels if rng.random() < 0.2 else 1
-    each = _pick(rng, (1, 2)) if groups > 1 else _pick(rng, CHANNELS)
+    each = pick(rng, (1, 2)) if groups > 1 else pick(rng, CHANNELS)
     window = Window(kernel, strides, (1,) * rank, tuple((int(rng.integers(0, side)), 0) for side in kernel))
     extra = tuple(int(rng.integers(0, stride)) for stride in strides)
     return TransposedConvolution(
@@ -121,10 +118,10 @@ def _transposed(rng: np.random.Generator, shape: Shape) -> Layer:
 
 
 def _resized(rng: np.random.Generator, shape: Shape) -> Layer:
-    mode = _pick(rng, ("linear", "cubic"))
+    mode = pick(rng, ("linear", "cubic"))
     return Interpolation(
         tuple(
-            _pick(rng, (None, Sampling(mode, "half_pixel", scale=2.0), Sampling(mode, "align_corners", size=size + 1)))
+            pick(rng, (None, Sampling(mode, "half_pixel", scale=2.0), Sampling(mode, "align_corners", size=size + 1)))
             for size in shape[1:]
         )
     )
@@ -148,11 +145,9 @@ def _moved(rng: np.random.Generator, shape: Shape) -> Layer:
 def _layer(rng: np.random.Generator, shape: Shape) -> Layer:
     """One that reads a single value of that shape."""
     spatial = shape[1:]
-    kind = _pick(
-        rng, ("conv", "conv", "conv", "transposed", "function", "function", "pool", "affine", "resize", "move")
-    )
+    kind = pick(rng, ("conv", "conv", "conv", "transposed", "function", "function", "pool", "affine", "resize", "move"))
     if not spatial and kind in ("conv", "transposed", "pool", "resize"):
-        outputs = _pick(rng, CHANNELS)
+        outputs = pick(rng, CHANNELS)
         return Dense(_weights(rng, outputs, shape[0]), _maybe_bias(rng, outputs))
     match kind:
         case "conv":
@@ -160,7 +155,7 @@ def _layer(rng: np.random.Generator, shape: Shape) -> Layer:
         case "transposed":
             return _transposed(rng, shape)
         case "function":
-            return Activation(_pick(rng, FUNCTIONS), alpha=0.5, beta=0.3, slope=np.asarray(0.1, np.float32))
+            return Activation(pick(rng, FUNCTIONS), alpha=0.5, beta=0.3, slope=np.asarray(0.1, np.float32))
         case "pool":
             window = Window((0,) * len(spatial), *[(1,) * len(spatial)] * 2, ((0, 0),) * len(spatial))
             if rng.random() < 0.8:
@@ -168,7 +163,7 @@ def _layer(rng: np.random.Generator, shape: Shape) -> Layer:
                 window = Window(found.kernel, found.strides, (1,) * len(spatial), found.pads)
             return MaxPool(window) if rng.random() < 0.5 else AveragePool(window, bool(rng.integers(2)))
         case "affine":
-            sizes = [_pick(rng, (1, size)) for size in shape]
+            sizes = [pick(rng, (1, size)) for size in shape]
             return Affine(_weights(rng, *sizes), _weights(rng, *sizes))
         case "resize":
             return _resized(rng, shape)
@@ -177,13 +172,13 @@ def _layer(rng: np.random.Generator, shape: Shape) -> Layer:
 
 def random_graph(rng: np.random.Generator) -> Graph:
     """Up to six layers, some of which join values."""
-    rank = _pick(rng, (1, 2, 2, 3, 3, 3, 3, 4))
+    rank = pick(rng, (1, 2, 2, 3, 3, 3, 3, 4))
     sizes = (int(rng.integers(1, 22 if rank < 4 else 7)) for _ in range(rank - 1))
-    first: Shape = (_pick(rng, CHANNELS), *sizes)
+    first: Shape = (pick(rng, CHANNELS), *sizes)
     values: list[tuple[str, Shape]] = [("x", first)]
     nodes: list[Node] = []
     for number in range(int(rng.integers(1, 7))):
-        name, shape = values[-1] if rng.random() < 0.8 else _pick(rng, values)
+        name, shape = values[-1] if rng.random() < 0.8 else pick(rng, values)
         layer, inputs = _joined(rng, values, name, shape)
         out = layer.output_shape(*(dict(values)[entry] for entry in inputs))
         if min(out) < 1 or math.prod(out) > LARGEST or len(out) > 4:
@@ -208,13 +203,13 @@ def _joined(
     others = [other for other, found in values if found == shape and other != name]
     if not others or rng.random() < 0.7:
         return _layer(rng, shape), (name,)
-    layer = _pick(rng, (Sum(), Sum(), Gate(), Gate("plus"), Concat(0), Concat(len(shape) - 1)))
-    return layer, (name, _pick(rng, others))
+    layer = pick(rng, (Sum(), Sum(), Gate(), Gate("plus"), Concat(0), Concat(len(shape) - 1)))
+    return layer, (name, pick(rng, others))
 
 
 def _composite(rng: np.random.Generator, graph: Graph) -> Composite:
-    norm: Rule = _pick(rng, (Norm(0.5), Magnitude(0.1)))
-    pool: Rule = _pick(rng, (Gradient(), Gradient(), Ties(), Proportional(0.1)))
+    norm: Rule = pick(rng, (Norm(0.5), Magnitude(0.1)))
+    pool: Rule = pick(rng, (Gradient(), Gradient(), Ties(), Proportional(0.1)))
     if any(isinstance(node.layer, Interpolation) for node in graph.nodes):
         pool = Proportional(0.1)  # what lies between equal values is equal but for rounding, and any of it may win
     if rng.random() < 0.1:
@@ -223,8 +218,8 @@ def _composite(rng: np.random.Generator, graph: Graph) -> Composite:
     return Composite(
         "random",
         [
-            ("conv", _pick(rng, LINEAR)),
-            ("dense", _pick(rng, LINEAR)),
+            ("conv", pick(rng, LINEAR)),
+            ("dense", pick(rng, LINEAR)),
             ("sum", norm),
             ("average", Norm(0.5)),
             ("max", pool),
@@ -272,7 +267,7 @@ def _require_close(what: str, found: Floats, expected: Floats, rounding: float) 
 def call(seed: int) -> str:
     """One function of the core, on operands that fit, or nearly."""
     rng = np.random.default_rng(seed)
-    name = str(_pick(rng, sorted(CALLS)))
+    name = str(pick(rng, sorted(CALLS)))
     try:
         step = CALLS[name](_Operands(rng))
     except (ValueError, TypeError):
@@ -287,8 +282,8 @@ class _Operands:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng, self.pool = rng, core.Pool()
         self.samples = int(rng.integers(1, 4))
-        self.channels, self.outputs = (_pick(rng, CHANNELS) for _ in range(2))
-        self.size = (_pick(rng, (1, 1, 1, 2)), *(int(rng.integers(1, 12)) for _ in range(2)))
+        self.channels, self.outputs = (pick(rng, CHANNELS) for _ in range(2))
+        self.size = (pick(rng, (1, 1, 1, 2)), *(int(rng.integers(1, 12)) for _ in range(2)))
         self.kept: list[core.Tensor] = []
 
     def odd(self) -> bool:
@@ -297,14 +292,14 @@ class _Operands:
 
     def number(self, right: int) -> int:
         """That number, or another one."""
-        return int(_pick(self.rng, (0, -1, right + 1, 2 * right, right - 1, 2**31 - 1))) if self.odd() else right
+        return int(pick(self.rng, (0, -1, right + 1, 2 * right, right - 1, 2**31 - 1))) if self.odd() else right
 
     def tensor(
         self, channels: int, size: tuple[int, ...], samples: int | None = None, halo: bool = True
     ) -> core.Tensor:
         """A tensor of that size with random values, one that was made before, or part of it."""
         if self.odd() and self.kept:
-            other: core.Tensor = _pick(self.rng, self.kept)
+            other: core.Tensor = pick(self.rng, self.kept)
             return other.channels_from(0, other.channels) if self.rng.random() < 0.5 else other
         sides = [tuple(int(side) for side in self.rng.integers(0, 4, 3)) if halo else (0, 0, 0) for _ in range(2)]
         given = tuple(self.number(side) for side in size)
@@ -321,7 +316,7 @@ class _Operands:
         sizes = [max(size + (int(self.rng.integers(-1, 2)) if self.odd() else 0), 0) for size in shape]
         values = self.rng.standard_normal(sizes).astype(np.float32)
         if self.odd() and values.size:
-            values.flat[int(self.rng.integers(values.size))] = _pick(self.rng, (np.nan, np.inf, -np.inf, 3e38))
+            values.flat[int(self.rng.integers(values.size))] = pick(self.rng, (np.nan, np.inf, -np.inf, 3e38))
         return values
 
     def window(self, kernel: tuple[int, ...], strides: Any = (1, 1, 1), before: Any = (0, 0, 0)) -> core.Window:
@@ -335,7 +330,7 @@ class _Operands:
         samples = self.samples
         match self.rng.integers(5):
             case 0:
-                rows, columns = (_pick(self.rng, (1, 2, 3)) for _ in range(2))
+                rows, columns = (pick(self.rng, (1, 2, 3)) for _ in range(2))
                 small = (size[0], size[1] // rows, size[2] // columns)
                 pool = (
                     self.window((1, rows, columns), (1, rows, columns)),
@@ -347,7 +342,7 @@ class _Operands:
                     samples, channels, size, self.function(), y=self.tensor(channels, size), pool=pool
                 )
             case 1:
-                times = _pick(self.rng, (1, 1, 2))
+                times = pick(self.rng, (1, 1, 2))
                 return core.Contribution(
                     self.tensor(channels, size, samples),
                     self.tensor(channels, size, samples),
@@ -355,9 +350,9 @@ class _Operands:
                     [(1.0, float(times - 1), None)],
                 )
             case 2:
-                groups = [(_pick(self.rng, (core.Gate.open, core.Gate.positive)), 1.0)]
+                groups = [(pick(self.rng, (core.Gate.open, core.Gate.positive)), 1.0)]
                 own = self.tensor(channels, size) if self.rng.random() < 0.7 else None
-                times = _pick(self.rng, (1, 2))
+                times = pick(self.rng, (1, 2))
                 r, s = (self.tensor(channels, size, times * samples) for _ in range(2))
                 return core.Quotient(self.number(samples), r, s, groups, 0.1, bias=self.lanes(channels), own=own)
             case _:
@@ -376,7 +371,7 @@ class _Operands:
         return None if self.rng.random() < 0.5 else self.floats(-(-channels // 16) * 16)
 
     def function(self) -> core.FunctionParameters:
-        kind = _pick(self.rng, sorted(vars(core.Function)["__members__"]))
+        kind = pick(self.rng, sorted(vars(core.Function)["__members__"]))
         return core.FunctionParameters(getattr(core.Function, kind), 0.5, 0.3, -1.0, 1.0)
 
     def out_size(self, kernel: Any, strides: Any, before: Any) -> tuple[int, ...]:
@@ -386,7 +381,7 @@ class _Operands:
 
 def _convolve(o: _Operands) -> core.Step:
     kernel = (1, *(int(o.rng.integers(1, 4)) for _ in range(2)))
-    strides = (1, *[_pick(o.rng, (1, 1, 2))] * 2)
+    strides = (1, *[pick(o.rng, (1, 1, 2))] * 2)
     before = tuple(int(o.rng.integers(0, side)) for side in kernel)
     groups = o.channels if o.rng.random() < 0.3 else 1
     outputs, adjoint = o.channels if groups > 1 else o.outputs, bool(o.rng.integers(2))
@@ -406,7 +401,7 @@ def _winograd(o: _Operands) -> core.Step:
 
 
 def _skip(o: _Operands) -> core.Step:
-    side, adjoint, size = _pick(o.rng, (1, 3)), bool(o.rng.integers(2)), (1, *o.size[1:])
+    side, adjoint, size = pick(o.rng, (1, 3)), bool(o.rng.integers(2)), (1, *o.size[1:])
     weights = core.SkipWeights(o.floats(o.outputs, o.channels, side * side), adjoint)
     ends = (o.outputs, o.channels) if adjoint else (o.channels, o.outputs)
     window = o.window((1, side, side), before=(0, side // 2, side // 2))
@@ -438,7 +433,7 @@ def _pooled(o: _Operands) -> core.Step:
         case 1:
             return core.max_unpool(window, few, o.tensor(o.channels, small), whole)
         case 2:
-            how = _pick(o.rng, (core.PoolShare.ties, core.PoolShare.values))
+            how = pick(o.rng, (core.PoolShare.ties, core.PoolShare.values))
             return core.share_pool(window, o.tensor(o.channels, o.size, halo=False), few, how, 0.1, 0.0, whole)
         case 3:
             return core.sum_pool(window, whole, factors, few)
@@ -456,7 +451,7 @@ def _elementwise(o: _Operands) -> core.Step:
         case 2:
             return core.part(1.0, 0.5, x, y)
         case 3:
-            rule = _pick(o.rng, (core.ActivationRule.gradient, core.ActivationRule.beta_smooth))
+            rule = pick(o.rng, (core.ActivationRule.gradient, core.ActivationRule.beta_smooth))
             return core.activation_relevance(rule, o.function(), x, one, y, o.tensor(o.channels, o.size))
         case 4:
             return core.sum_channels(x, o.tensor(1, o.size))
@@ -474,7 +469,7 @@ def _moves(o: _Operands) -> core.Step:
     count, there = (tensor.channels * math.prod(tensor.size) for tensor in (target, source))
     places = o.rng.integers(-2, there, o.number(count) % 10**5)
     if o.odd() and places.size:
-        places[0] = _pick(o.rng, (there, 2**62, -(2**63)))
+        places[0] = pick(o.rng, (there, 2**62, -(2**63)))
     match o.rng.integers(4):
         case 0:
             return core.gather([source], places, 0.5, target)

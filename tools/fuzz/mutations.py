@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 
@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import AttributeProto, TensorProto, defs, helper
+from tools.fuzz.choice import pick
 
 WHOLE = (
     0, -1, 1, 2, 3, 7, 64, 255, 1000, 65537, 10**7, 10**9, 2**31 - 1, 2**31, -(2**31), 10**12, 2**62, 2**63 - 1,
@@ -66,10 +67,6 @@ def _varint(number: int) -> bytes:
     return bytes([*written, number])
 
 
-def _one(rng: np.random.Generator, choices: Sequence[object]) -> object:
-    return choices[rng.integers(len(choices))]
-
-
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     yield graph
     for node in graph.node:
@@ -100,7 +97,7 @@ def _attribute(rng: np.random.Generator, model: onnx.ModelProto) -> None:
         case 1:
             one.type = int(rng.integers(0, 15))
         case 2 if one.ints:
-            one.ints.append(int(_one(rng, WHOLE)))
+            one.ints.append(int(pick(rng, WHOLE)))
         case 3 if one.ints:
             del one.ints[int(rng.integers(len(one.ints))) :]
         case _:
@@ -110,13 +107,13 @@ def _attribute(rng: np.random.Generator, model: onnx.ModelProto) -> None:
 
 def _set(rng: np.random.Generator, one: AttributeProto) -> None:
     if one.ints:
-        one.ints[int(rng.integers(len(one.ints)))] = int(_one(rng, WHOLE))
+        one.ints[int(rng.integers(len(one.ints)))] = int(pick(rng, WHOLE))
     elif one.type == AttributeProto.INT:
-        one.i = int(_one(rng, WHOLE))
+        one.i = int(pick(rng, WHOLE))
     elif one.type == AttributeProto.FLOAT:
-        one.f = float(_one(rng, REAL))
+        one.f = float(pick(rng, REAL))
     elif one.type == AttributeProto.STRING:
-        one.s = _one(rng, TEXTS)
+        one.s = pick(rng, TEXTS)
     elif one.type == AttributeProto.TENSOR:
         _damage_tensor(rng, one.t)
 
@@ -129,15 +126,15 @@ def _new_attribute(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     except defs.SchemaError:
         return
     if known:
-        values = (int(_one(rng, WHOLE)), float(_one(rng, REAL)), _one(rng, TEXTS), [int(_one(rng, WHOLE))] * 2)
-        node.attribute.append(helper.make_attribute(str(_one(rng, known)), _one(rng, values)))
+        values = (int(pick(rng, WHOLE)), float(pick(rng, REAL)), pick(rng, TEXTS), [int(pick(rng, WHOLE))] * 2)
+        node.attribute.append(helper.make_attribute(str(pick(rng, known)), pick(rng, values)))
 
 
 def _operator(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     node = _some_node(rng, model)
-    node.op_type = str(_one(rng, OPERATORS))
+    node.op_type = str(pick(rng, OPERATORS))
     if rng.random() < 0.1:
-        node.domain = str(_one(rng, ("ai.onnx", "ai.onnx.ml", "com.microsoft", "x")))
+        node.domain = str(pick(rng, ("ai.onnx", "ai.onnx.ml", "com.microsoft", "x")))
 
 
 def _edge(rng: np.random.Generator, model: onnx.ModelProto) -> None:
@@ -152,11 +149,11 @@ def _edge(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     side = node.input if rng.random() < 0.7 else node.output
     match rng.integers(4):
         case 0:
-            side.append(str(_one(rng, names)))
+            side.append(str(pick(rng, names)))
         case 1 if side:
             del side[int(rng.integers(len(side)))]
         case _ if side:
-            side[int(rng.integers(len(side)))] = str(_one(rng, names))
+            side[int(rng.integers(len(side)))] = str(pick(rng, names))
 
 
 def _order(rng: np.random.Generator, model: onnx.ModelProto) -> None:
@@ -186,30 +183,30 @@ def _damage_tensor(rng: np.random.Generator, tensor: TensorProto) -> None:
     """Another shape, type, place or name, fewer bytes, or other values."""
     match rng.integers(9):
         case 0 if tensor.dims:
-            tensor.dims[int(rng.integers(len(tensor.dims)))] = int(_one(rng, WHOLE))
+            tensor.dims[int(rng.integers(len(tensor.dims)))] = int(pick(rng, WHOLE))
         case 1:
-            tensor.dims.append(int(_one(rng, WHOLE)))
+            tensor.dims.append(int(pick(rng, WHOLE)))
         case 2:
             tensor.data_type = int(rng.integers(-1, 30))
         case 3:
             tensor.raw_data = tensor.raw_data[: int(rng.integers(0, len(tensor.raw_data) + 1))]
         case 4:
-            tensor.name = str(_one(rng, ("", "x", "v0", "w0_0")))
+            tensor.name = str(pick(rng, ("", "x", "v0", "w0_0")))
         case 5:
             tensor.data_location = TensorProto.EXTERNAL
             places = ("/etc/passwd", "../../etc/passwd", "", ".", "weights.bin", "/dev/zero", "a" * 5000)
-            tensor.external_data.add(key="location", value=str(_one(rng, places)))
-            tensor.external_data.add(key="length", value=str(_one(rng, (*WHOLE, "many"))))
+            tensor.external_data.add(key="location", value=str(pick(rng, places)))
+            tensor.external_data.add(key="length", value=str(pick(rng, (*WHOLE, "many"))))
         case 6 if tensor.data_type == TensorProto.FLOAT and len(tensor.raw_data) >= 4:
             values = np.frombuffer(tensor.raw_data[: len(tensor.raw_data) // 4 * 4], np.float32).copy()
-            values[rng.integers(values.size)] = _one(rng, REAL)
+            values[rng.integers(values.size)] = pick(rng, REAL)
             tensor.raw_data = values.tobytes()
         case 7 if tensor.data_type == TensorProto.INT64 and len(tensor.raw_data) >= 8:
             numbers = np.frombuffer(tensor.raw_data[: len(tensor.raw_data) // 8 * 8], np.int64).copy()
-            numbers[rng.integers(numbers.size)] = _one(rng, WHOLE)
+            numbers[rng.integers(numbers.size)] = pick(rng, WHOLE)
             tensor.raw_data = numbers.tobytes()
         case _:
-            tensor.float_data.append(float(_one(rng, REAL)))
+            tensor.float_data.append(float(pick(rng, REAL)))
 
 
 def _ends(rng: np.random.Generator, model: onnx.ModelProto) -> None:
@@ -221,11 +218,11 @@ def _ends(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     tensor = value.type.tensor_type
     match rng.integers(6):
         case 0 | 1 if tensor.shape.dim:
-            tensor.shape.dim[int(rng.integers(len(tensor.shape.dim)))].dim_value = int(_one(rng, WHOLE))
+            tensor.shape.dim[int(rng.integers(len(tensor.shape.dim)))].dim_value = int(pick(rng, WHOLE))
         case 2:
             tensor.elem_type = int(rng.integers(0, 25))
         case 3:
-            tensor.shape.dim.add().dim_value = int(_one(rng, WHOLE))
+            tensor.shape.dim.add().dim_value = int(pick(rng, WHOLE))
         case 4:
             tensor.ClearField("shape") if rng.random() < 0.5 else value.ClearField("type")
         case _:
@@ -237,10 +234,10 @@ def _versions(rng: np.random.Generator, model: onnx.ModelProto) -> None:
         case 0:
             del model.opset_import[:]
         case 1:
-            model.ir_version = int(_one(rng, WHOLE))
+            model.ir_version = int(pick(rng, WHOLE))
         case 2:
             model.opset_import.add(
-                domain=str(_one(rng, ("", "ai.onnx", "com.microsoft"))), version=int(_one(rng, WHOLE))
+                domain=str(pick(rng, ("", "ai.onnx", "com.microsoft"))), version=int(pick(rng, WHOLE))
             )
         case _ if model.opset_import:
             model.opset_import[0].version = int(rng.integers(0, 30))
@@ -252,7 +249,7 @@ def _nested(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     if not graph.node:
         return
     inner = onnx.GraphProto.FromString(graph.SerializeToString())
-    for _ in range(int(_one(rng, (1, 2, 20)))):
+    for _ in range(int(pick(rng, (1, 2, 20)))):
         node = helper.make_node("If", ["x"], [inner.node[-1].output[0] if inner.node[-1].output else "y"])
         node.attribute.append(helper.make_attribute("then_branch", inner))
         node.attribute.append(helper.make_attribute("else_branch", onnx.GraphProto(name="other")))
@@ -262,7 +259,7 @@ def _nested(rng: np.random.Generator, model: onnx.ModelProto) -> None:
 
 def _functions(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     """Nodes that stand for others, which may stand for themselves again, or for more and more."""
-    depth, calls = int(_one(rng, (1, 2, 30))), int(_one(rng, (1, 2, 4)))
+    depth, calls = int(pick(rng, (1, 2, 30))), int(pick(rng, (1, 2, 4)))
     round_about = rng.random() < 0.3
     for level in range(depth):
         following = f"f{(level + 1) % depth}" if round_about or level + 1 < depth else "Relu"
