@@ -31,11 +31,14 @@ def main() -> None:
                         lrp.attribute(x, target)
                         calls += 1
         if time.monotonic() >= following:
-            print(
-                f"{calls:>8,} calls: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.1f} MiB", flush=True
-            )
+            tell(calls)
             following = time.monotonic() + 10
-    print(f"{calls:>8,} calls: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.1f} MiB")
+    tell(calls)
+
+
+def tell(calls: int) -> None:
+    """Print the most memory that the process has had by now."""
+    print(f"{calls:>8,} calls: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.1f} MiB", flush=True)
 
 
 if __name__ == "__main__":
