@@ -151,20 +151,22 @@ struct Division {
   Division(const PackedWeights& weights, const Epilogue& epilogue) {
     constexpr int kChunkFloats = 48 * 1024;
     constexpr std::int64_t kCachedFloats = 160 * 1024;
+    constexpr int kTasks = 12, kFewestPixels = 24;
     const bool dense = weights.form == Form::dense;
     const int depth = dense ? weights.panels[0].input_blocks * kBlock : kBlock;
     const int height = epilogue.size[1], width = epilogue.size[2], step = epilogue.row_step;
     const int pixels = std::clamp(kChunkFloats / depth, 96, 256);
+    panels = dense                          ? static_cast<int>(weights.panels.size()) / weights.panels_together
+             : weights.form == Form::narrow ? 1
+                                            : epilogue.blocks();
     chunks = std::max(1, height * width / pixels);
-    if (chunks == 1 && height * width >= 48) chunks = 2;
+    if (chunks * panels < kTasks)
+      chunks = std::clamp(height * width / kFewestPixels, chunks, quotient_up(kTasks, panels));
     rows = ((height + chunks - 1) / chunks + step - 1) / step * step;
     chunks = (height + rows - 1) / rows;
     planes = epilogue.size[0];
     const long of_sample = static_cast<long>(planes) * height * width;
     samples_together = chunks * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
-    panels = dense                          ? static_cast<int>(weights.panels.size()) / weights.panels_together
-             : weights.form == Form::narrow ? 1
-                                            : epilogue.blocks();
     panels_first = weights.floats() <= kCachedFloats;
   }
   long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks; }

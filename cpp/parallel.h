@@ -47,6 +47,10 @@ constexpr double kWorkPerThread = 32768;
 // What it costs in such multiply-adds when 16 floats pass by for a few operations: they mostly wait for memory.
 constexpr double kPassing = 16;
 
+// So much work a thread does between two looks at whether it is interrupted: looking asks for the time, which would
+// cost as much as the smallest tasks, and this is a fraction of a millisecond.
+constexpr double kWorkUnheeded = 1 << 20;
+
 // Tasks by number, one by one: each thread takes those of a range of its own, and then what others have left of
 // theirs. Tasks that follow each other read the same rows or weights, which so stay in the cache of one core.
 template <class Task>
@@ -109,8 +113,12 @@ class Tasks final : public Shared {
 template <class Task>
 void parallel_for(int threads, long count, double work, const Task& task) {
   const FlushToZero mode;
-  const auto heed = [] {
-    if (heed_interrupts) heed_interrupts();
+  static thread_local double unheeded = 0;
+  const auto heed = [each = work / static_cast<double>(count)] {
+    unheeded += each;
+    if (unheeded < kWorkUnheeded || !heed_interrupts) return;
+    unheeded = 0;
+    heed_interrupts();
   };
   const double worth = std::min(work / kWorkPerThread, static_cast<double>(count));
   const int used = worth < 2 ? 1 : worth < threads ? static_cast<int>(worth) : threads;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -31,6 +32,8 @@ struct Division {
     const std::int64_t row = static_cast<std::int64_t>(width) * widest_panel(weights.side) * kBlock;
     const int wanted = quotient_up(kTasks, weights.panels);
     rows = whole(static_cast<int>(std::min<std::int64_t>(quotient_up(height, wanted), kSumFloats / row)));
+    const auto tasks = [&] { return quotient_up(height, rows) * weights.panels; };
+    while (rows > step && tasks() % 2 != 0 && tasks() < 2 * kTasks) rows -= step;  // as many for each of two threads
     strips = quotient_up(height, rows);
     piece = whole(kPixelsTaken / width);
     cached = weights.floats() <= kCachedFloats;
@@ -141,31 +144,24 @@ void check(const SkipWeights& weights, const Window& window, const Tensor& sourc
                               " with such a window");
 }
 
-// Which of the samples are to be treated as sparse.
+// Which of the samples are to be treated as sparse, by some rows of their maps.
 std::vector<char> sparse_samples(const Tensor& source, double threshold, int threads, int first, int count) {
-  constexpr int kRows = 8;  // of each block of maps, at least, if there are as many
-  const int step = std::max(1, source.size[1] / kRows);
-  const long rows = static_cast<long>(source.size[0]) * source.size[1];
-  std::vector<long> found(static_cast<std::size_t>(count) * source.blocks), seen(found.size());
-  parallel_for(threads, static_cast<long>(found.size()), kPassing * source.vectors() / step, [&](long map) {
-    const int block = static_cast<int>(map % source.blocks);
-    const int lanes = std::min(kBlock, source.channels - block * kBlock);
-    // Each block begins at a row of its own: where a pool favours one row of its windows, neither is missed.
-    for (long y = block % step; y < rows; y += step) {
-      const float* row = source.row(first + map / source.blocks, block, y / source.size[1], y % source.size[1]);
-      found[map] += kernels().nonzeros(row, static_cast<long>(source.size[2]) * kBlock);
-      seen[map] += static_cast<long>(source.size[2]) * lanes;
-    }
-  });
+  constexpr long kRows = 32;
+  const long of_block = static_cast<long>(source.size[0]) * source.size[1], all = of_block * source.blocks;
+  long step = std::max(1L, all / kRows);
+  while (std::gcd(step, of_block) != 1) ++step;  // every row of a block has its turn: a pool may favour some
+  const double read = static_cast<double>(all) / step * source.size[2];
   std::vector<char> sparse(count);
-  for (int n = 0; n < count; ++n) {
-    long nonzero = 0, all = 0;
-    for (long map = static_cast<long>(n) * source.blocks; map < static_cast<long>(n + 1) * source.blocks; ++map) {
-      nonzero += found[map];
-      all += seen[map];
+  parallel_for(threads, count, kPassing * read * count, [&](long n) {
+    long nonzero = 0, seen = 0;
+    for (long i = 0; i < all; i += step) {
+      const int block = static_cast<int>(i / of_block), y = static_cast<int>(i % of_block);
+      const float* row = source.row(first + n, block, y / source.size[1], y % source.size[1]);
+      nonzero += kernels().nonzeros(row, static_cast<long>(source.size[2]) * kBlock);
+      seen += static_cast<long>(source.size[2]) * std::min(kBlock, source.channels - block * kBlock);
     }
-    sparse[n] = static_cast<double>(nonzero) <= threshold * static_cast<double>(all);
-  }
+    sparse[n] = static_cast<double>(nonzero) <= threshold * static_cast<double>(seen);
+  });
   return sparse;
 }
 

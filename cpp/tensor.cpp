@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "parallel.h"
+#include "parts.h"
 
 namespace lrpfast {
 
@@ -149,30 +150,28 @@ void Tensor::fill_map(std::int64_t sample, std::int64_t block, float value) cons
 }
 
 void Tensor::load(const float* from, const std::array<std::int64_t, 5>& strides, int threads) {
-  parallel_for(threads, static_cast<long>(samples) * blocks, kPassing * vectors(), [&](long map) {
-    const std::int64_t n = map / blocks, b = map % blocks;
-    const int lanes = std::min<int>(kBlock, channels - static_cast<int>(b) * kBlock);
-    for (int d = 0; d < size[0]; ++d)
-      for (int h = 0; h < size[1]; ++h) {
-        const float* source = from + n * strides[0] + b * kBlock * strides[1] + d * strides[2] + h * strides[3];
-        float* line = row(n, b, d, h);
-        for (int w = 0; w < size[2]; ++w, line += kBlock, source += strides[4])
-          for (int c = 0; c < kBlock; ++c) line[c] = c < lanes ? source[c * strides[1]] : 0.0f;
-      }
+  for_parts(*this, 1, 1, threads, [&](const Part& part, long) {
+    const int first = static_cast<int>(part.block) * kBlock, lanes = std::min(kBlock, channels - first);
+    for (int h = part.first; h < part.first + part.area.rows; ++h) {
+      const float* source =
+          from + part.sample * strides[0] + first * strides[1] + part.plane * strides[2] + h * strides[3];
+      float* line = row(part.sample, part.block, part.plane, h);
+      if (lanes < kBlock) std::fill_n(line, size[2] * kBlock, 0.0f);
+      for (int c = 0; c < lanes; ++c)
+        for (int w = 0; w < size[2]; ++w) line[w * kBlock + c] = source[c * strides[1] + w * strides[4]];
+    }
   });
 }
 
 void Tensor::store(float* to, int threads) const {
-  parallel_for(threads, static_cast<long>(samples) * blocks, kPassing * vectors(), [&](long map) {
-    const std::int64_t n = map / blocks, b = map % blocks;
-    const int lanes = std::min<int>(kBlock, channels - static_cast<int>(b) * kBlock);
-    for (int c = 0; c < lanes; ++c) {
-      float* target = to + (n * channels + b * kBlock + c) * pixels();
-      for (int d = 0; d < size[0]; ++d)
-        for (int h = 0; h < size[1]; ++h) {
-          const float* line = row(n, b, d, h) + c;
-          for (int w = 0; w < size[2]; ++w) *target++ = line[w * kBlock];
-        }
+  for_parts(*this, 1, 1, threads, [&](const Part& part, long) {
+    const int first = static_cast<int>(part.block) * kBlock, lanes = std::min(kBlock, channels - first);
+    for (int h = part.first; h < part.first + part.area.rows; ++h) {
+      const float* line = row(part.sample, part.block, part.plane, h);
+      float* target = to + (part.sample * channels + first) * pixels() +
+                      (static_cast<std::int64_t>(part.plane) * size[1] + h) * size[2];
+      for (int c = 0; c < lanes; ++c, target += pixels())
+        for (int w = 0; w < size[2]; ++w) target[w] = line[w * kBlock + c];
     }
   });
 }

@@ -40,7 +40,7 @@ namespace {
 // How long a thread waits awake: at first on its core, which answers within a fraction of a microsecond, then letting
 // others go first, which costs nothing where there are none and little where the machine is overloaded. Regions follow
 // one another within microseconds, calls from Python within a few milliseconds.
-constexpr int kSpins = 200;
+constexpr int kSpins = 2000;
 constexpr std::chrono::milliseconds kAwake{5};
 constexpr std::chrono::microseconds kNap{50};
 
