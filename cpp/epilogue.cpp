@@ -263,18 +263,18 @@ void Quotient::write(double* to, int row) const {
   const int lines = size[0] * size[1];
   const QuotientSums* next = rows_.data();
   for (int n = 0; n < samples(); ++n, to += row) {
-    QuotientSums total{};
+    double received = 0, bias = 0, stabilizer = 0, quotients = 0;
     for (int block = 0; block < quotient_blocks(); ++block)
       for (int line = 0; line < lines; ++line, ++next) {
-        if (block < terms_.r.blocks) total.received += next->received;  // r counts once
-        total.bias += next->bias;
-        total.stabilizer += next->stabilizer;
-        total.quotients += next->quotients;
+        if (block < terms_.r.blocks) received += next->received;  // r counts once
+        bias += next->bias;
+        stabilizer += next->stabilizer;
+        quotients += next->quotients;
       }
-    to[0] = total.received;
-    to[1] = total.bias;
-    to[2] = total.stabilizer;
-    to[3] = total.quotients;
+    to[0] = received;
+    to[1] = bias;
+    to[2] = stabilizer;
+    to[3] = quotients;
   }
 }
 
@@ -317,9 +317,9 @@ void Contribution::take(const Stretch& stretch) {
                               accumulate_ || !first,
                               rows_out(out_, n, block, stretch)};
   const std::size_t map = static_cast<std::size_t>(n) * out_.blocks + block;
-  double* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
-  if (first) std::fill_n(sums, stretch.rows, 0.0);  // the last run's stretches may have been others
-  *sums += kernels().contribute(task, area(stretch));
+  float* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
+  if (first) std::fill_n(sums, stretch.rows, 0.0f);  // the last run's stretches may have been others
+  *sums += static_cast<float>(kernels().contribute(task, area(stretch)));
 }
 
 bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(tensor); }

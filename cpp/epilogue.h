@@ -157,7 +157,7 @@ class Contribution : public Epilogue, public Figures {
   Tensor a_, out_;
   bool accumulate_, by_sign_;
   std::vector<Part> parts_;
-  std::vector<double> rows_;
+  std::vector<float> rows_;
 };
 
 // What every linear map asks of its maps: as many samples and channels as its weights take from one to the other,

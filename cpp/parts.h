@@ -46,7 +46,8 @@ void for_parts(const Tensor& tensor, int step, int operands, int threads, const 
 }
 
 // Totals over the parts of each sample, of `columns` figures a part, always in the same order.
-inline void add_up(const std::vector<double>& parts, int samples, int columns, double* to, int row) {
+template <class Number>
+void add_up(const std::vector<Number>& parts, int samples, int columns, double* to, int row) {
   const std::size_t each = parts.size() / samples;
   for (int n = 0; n < samples; ++n, to += row)
     for (int column = 0; column < columns; ++column) {

@@ -146,9 +146,9 @@ void check(const SkipWeights& weights, const Window& window, const Tensor& sourc
 
 // Which of the samples are to be treated as sparse, by some rows of their maps.
 std::vector<char> sparse_samples(const Tensor& source, double threshold, int threads, int first, int count) {
-  constexpr long kRows = 32;
+  constexpr long kRows = 16, kPixels = 128;  // at least, if there are as many
   const long of_block = static_cast<long>(source.size[0]) * source.size[1], all = of_block * source.blocks;
-  long step = std::max(1L, all / kRows);
+  long step = std::max(1L, std::min(all / kRows, all * source.size[2] / kPixels));
   while (std::gcd(step, of_block) != 1) ++step;  // every row of a block has its turn: a pool may favour some
   const double read = static_cast<double>(all) / step * source.size[2];
   std::vector<char> sparse(count);

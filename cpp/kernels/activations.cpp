@@ -16,9 +16,9 @@ inline void map_scalar(const float* bias, In x, Out y, Area area, F f) {
       y.at[row * y.row + i] = f(x.at[row * x.row + i] + (bias ? bias[i % kBlock] : 0.0f));
 }
 
-inline vec clamp(vec x, float low, float high) {
-  x = x < low ? splat(low) : x;
-  return x > high ? splat(high) : x;
+inline vec clamp(vec x, vec low, vec high) {
+  x = x < low ? low : x;
+  return x > high ? high : x;
 }
 
 inline float sigmoid(float x) {
@@ -137,7 +137,7 @@ void activate(const FunctionParameters& f, const float* bias, In x, In slope, Ou
         store(y, row, i, v >= 0 ? v : s * v);
       });
     case Function::clip:
-      return map(bias, x, y, area, [&](vec v) { return clamp(v, f.low, f.high); });
+      return map(bias, x, y, area, [low = splat(f.low), high = splat(f.high)](vec v) { return clamp(v, low, high); });
     case Function::sigmoid:
       return map_scalar(bias, x, y, area, sigmoid);
     case Function::tanh:
@@ -145,9 +145,10 @@ void activate(const FunctionParameters& f, const float* bias, In x, In slope, Ou
     case Function::elu:
       return map_scalar(bias, x, y, area, [&](float v) { return v >= 0 ? v : f.alpha * expm1f(v); });
     case Function::hard_sigmoid:
-      return map(bias, x, y, area, [&](vec v) { return clamp(f.alpha * v + f.beta, 0, 1); });
+      return map(bias, x, y, area,
+                 [alpha = f.alpha, beta = f.beta](vec v) { return clamp(alpha * v + beta, vec{}, splat(1)); });
     case Function::hard_swish:
-      return map(bias, x, y, area, [](vec v) { return v * clamp(v * (1.0f / 6.0f) + 0.5f, 0, 1); });
+      return map(bias, x, y, area, [](vec v) { return v * clamp(v * (1.0f / 6.0f) + 0.5f, vec{}, splat(1)); });
     case Function::softplus:
       return map_scalar(bias, x, y, area, softplus);
     case Function::softsign:

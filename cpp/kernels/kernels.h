@@ -128,7 +128,7 @@ struct Area {
 
 // Sums over an area that the audit needs, 16 lanes added up.
 struct QuotientSums {
-  double received, bias, stabilizer, quotients;
+  float received, bias, stabilizer, quotients;
 };
 
 // s = share * gate(own) * r / stab(z), with z = of_own * own + of_values * values + bias - within + constant
