@@ -232,6 +232,7 @@ class Convolution {
     Ahead next_input{};
     if (task + 1 < places * division_.panels)
       next_input = fresh_rows(first_sample, division_.piece(task + 1, places), piece);
+    const Tensor* destination = phases_.size() == 1 && samples == 1 ? epilogue_->destination() : nullptr;
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
       if (plane % phases_[p].step[0] != phases_[p].first[0]) continue;
@@ -241,8 +242,15 @@ class Convolution {
       const std::int64_t begin = offset(source_, source_plane, at.source_row, 0) + sample * source_.sample_stride;
       float* to = values;
       for (int member = panel * together; member <= last; ++member) {
+        Destination rows_out{};
+        if (destination) {
+          const int block = dense ? weights_->panels[member].first_output_block : panel;
+          rows_out = {{destination->row(sample, block, plane, first),
+                       static_cast<long>((rows - 1) * destination->row_stride + destination->size[2] * kBlock)},
+                      static_cast<long>(destination->block_stride)};
+        }
         compute(member, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, to,
-                samples * map, next_input);
+                samples * map, next_input, rows_out);
         next_input = {};
         if (dense) to += weights_->panels[member].output_blocks * samples * map;
       }
@@ -300,7 +308,7 @@ class Convolution {
 
   // `begin` is the source's element that the pixels count from.
   void compute(int panel, std::int64_t begin, const Phase& phase, const Pixels& pixels, int count, float* values,
-               long block, const Ahead& next_input) const {
+               long block, const Ahead& next_input, const Destination& destination) const {
     const Tap* taps = phase.taps.data();
     const int tap_count = static_cast<int>(phase.taps.size());
     const long *in = pixels.in.data(), *out = pixels.out.data();
@@ -330,7 +338,7 @@ class Convolution {
       case Form::depthwise: {
         const float* of_block = weights_->data() + static_cast<std::int64_t>(panel) * weights_->taps * kBlock;
         kernels().depthwise({source_.at(0, panel) + begin, taps, tap_count, phase.run, pixels.of_row, of_block,
-                             next_input, values, in, out, count});
+                             next_input, destination, values, in, out, count});
         return;
       }
       case Form::dense: {
@@ -344,7 +352,7 @@ class Convolution {
         kernels().convolve({source_.at(0, p.first_input_block) + begin, static_cast<long>(source_.block_stride),
                             p.input_blocks, p.last_channels, taps, tap_count, weights_->taps,
                             weights_->data() + p.offset, weights_->by_sign && !weights_->adjoint, p.output_blocks,
-                            next_weights, next_input, values, block, in, out, count});
+                            next_weights, next_input, destination, values, block, in, out, count});
         return;
       }
     }

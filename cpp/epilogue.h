@@ -46,6 +46,8 @@ class Epilogue {
   virtual void take(const Stretch& stretch) = 0;
   // Whether it writes to memory of the tensor, which then cannot be what the map is computed from.
   virtual bool writes_to(const Tensor& tensor) const = 0;
+  // The tensor whose rows are written where the map's are taken up, block for block; null if it is not as simple.
+  virtual const Tensor* destination() const { return nullptr; }
   // So many blocks of the same rows have to come one after the other, from the first on.
   virtual int blocks_together() const { return 1; }
   int blocks() const { return blocks_of(channels); }
@@ -74,6 +76,7 @@ class Activation : public Epilogue {
              std::optional<Tensor> slope, std::optional<Tensor> y, std::optional<Pool> pool);
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
+  const Tensor* destination() const override { return y_ ? &*y_ : nullptr; }
 
  private:
   void clear_unused_lanes(Out y, Area rows_of_y) const;
@@ -111,6 +114,9 @@ class Quotient : public Epilogue, public Figures {
   Quotient(int samples, Terms terms);
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
+  const Tensor* destination() const override {
+    return terms_.s && !terms_.shared && explanations_ == 1 ? &*terms_.s : nullptr;
+  }
   // Received, absorbed by the bias, by the stabilizer, and handled, for each sample of r.
   int samples() const override { return terms_.r.samples; }
   int columns() const override { return 4; }
@@ -146,6 +152,7 @@ class Contribution : public Epilogue, public Figures {
   Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign);
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
+  const Tensor* destination() const override { return parts_.size() == 1 && !by_sign_ ? &out_ : nullptr; }
   int blocks_together() const override { return by_sign_ ? 2 : parts_.size() > 1 ? blocks() : 1; }
   // What was handed down, for each sample of out.
   int samples() const override { return out_.samples; }

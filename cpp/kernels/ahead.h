@@ -9,6 +9,7 @@ namespace LRPFAST_ISA {
 namespace {
 
 // An equal share of the lines of the cache at each of so many visits.
+template <bool ToWrite = false>
 class Fetching {
  public:
   Fetching(const Ahead& ahead, long visits)
@@ -17,7 +18,7 @@ class Fetching {
 
   // The share of this visit, so many floats on.
   inline void fetch(long offset = 0) const {
-    for (int line = 0; line < lines_; ++line) __builtin_prefetch(next_ + offset + line * kLine, 0, 2);
+    for (int line = 0; line < lines_; ++line) __builtin_prefetch(next_ + offset + line * kLine, ToWrite, 2);
   }
   inline void move_on() { next_ += static_cast<long>(lines_) * kLine; }
 

@@ -18,7 +18,8 @@ namespace {
 
 // What tiles are to fetch for later tasks: with each input block a share of the weights, and of the inputs.
 struct Next {
-  Fetching weights, input;
+  Fetching<> weights, input;
+  Fetching<true> output;
 };
 
 // What the channels of one block and tap add to the sums of a tile.
@@ -51,6 +52,8 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Next& ne
   constexpr int kWidth = Panel * kVectors, kRow = Panel * kBlock * (BySign ? 2 : 1);
   const int together = partial_blocks(task.tap_count);
   const float *block = task.input, *weights = task.weights;
+  for (int q = 0; q < Panel; ++q) next.output.fetch(q * task.destination.block);
+  next.output.move_on();
   for (int first = 0; first < task.blocks; first += together) {
     const int past = first + together < task.blocks ? first + together : task.blocks;
     vec sums[Pixels][kWidth]{};
@@ -98,7 +101,7 @@ template <int Panel, bool BySign>
 void panel_of(const ConvolutionTask& task) {
   constexpr int kPixels = tile_pixels(Panel, BySign);
   const long count = (task.pixels + kPixels - 1) / kPixels;
-  Next next{{task.next_weights, count * task.blocks}, {task.next_input, count}};
+  Next next{{task.next_weights, count * task.blocks}, {task.next_input, count}, {task.destination.rows, count}};
   tiles<kPixels, Panel, BySign>(task, task.input_pixels, task.output_pixels, task.pixels, next);
 }
 

@@ -68,13 +68,17 @@ void tile_of(int pixels, const DepthwiseTask& task, const long* in, const long* 
 template <int Run>
 void rows_of(const DepthwiseTask& task) {
   const int row = Run == 1 ? task.pixels : task.row, tiles = (row + kMost - 1) / kMost;
-  Fetching input(task.next_input, static_cast<long>((task.pixels + row - 1) / row) * tiles);
+  const long visits = static_cast<long>((task.pixels + row - 1) / row) * tiles;
+  Fetching<> input(task.next_input, visits);
+  Fetching<true> output(task.destination.rows, visits);
   for (int first = 0; first < task.pixels; first += row)
     for (int i = 0; i < tiles; ++i) {
       const int begin = static_cast<int>(static_cast<long>(row) * i / tiles);
       const int past = static_cast<int>(static_cast<long>(row) * (i + 1) / tiles);
       input.fetch();
       input.move_on();
+      output.fetch();
+      output.move_on();
       tile_of<kMost, Run>(past - begin, task, task.input_pixels + first + begin, task.output_pixels + first + begin);
     }
 }

@@ -19,6 +19,12 @@ struct Ahead {
   long floats;
 };
 
+// Where output blocks are going to be written when they are done, from the first one on; null: not known.
+struct Destination {
+  Ahead rows;  // of the first block
+  long block;  // floats from one block to the next
+};
+
 // Output blocks of one panel at some pixels of one sample.
 struct ConvolutionTask {
   const float* input;  // first input block of the panel, at the pixel (0, 0, 0)
@@ -33,7 +39,8 @@ struct ConvolutionTask {
   int panel;             // output blocks of the panel
   Ahead next_weights;
   Ahead next_input;  // of the first input block; of the others the same
-  float* output;     // first output block of the panel
+  Destination destination;
+  float* output;  // first output block of the panel
   long output_block;
   const long* input_pixels;  // offset of each pixel in a block, in floats
   const long* output_pixels;
@@ -69,6 +76,7 @@ struct DepthwiseTask {
   int row;
   const float* weights;  // [tap][16]
   Ahead next_input;
+  Destination destination;
   float* output;
   const long* input_pixels;
   const long* output_pixels;

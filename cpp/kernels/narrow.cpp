@@ -13,7 +13,7 @@ namespace LRPFAST_ISA {
 namespace {
 
 template <int Pixels, int Targets>
-void tile(const NarrowTask& task, const long* in, const long* out, Fetching& input) {
+void tile(const NarrowTask& task, const long* in, const long* out, Fetching<>& input) {
   vec sums[Pixels][Targets];
   for (int i = 0; i < Pixels; ++i)
     for (int t = 0; t < Targets; ++t) sums[i][t] = vec{};
@@ -52,7 +52,7 @@ void tile(const NarrowTask& task, const long* in, const long* out, Fetching& inp
 
 // Full tiles of `Pixels`, then a smaller one for the rest.
 template <int Pixels, int Targets>
-void tiles(const NarrowTask& task, const long* in, const long* out, int count, Fetching& input) {
+void tiles(const NarrowTask& task, const long* in, const long* out, int count, Fetching<>& input) {
   for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) tile<Pixels, Targets>(task, in, out, input);
   if constexpr (Pixels > 1) {
     if (count > 0) tiles<Pixels - 1, Targets>(task, in, out, count, input);
@@ -61,7 +61,7 @@ void tiles(const NarrowTask& task, const long* in, const long* out, int count, F
 
 template <int Pixels, int Targets>
 void pixels_to(const NarrowTask& task) {
-  Fetching input(task.next_input, (task.pixels + Pixels - 1) / Pixels);
+  Fetching<> input(task.next_input, (task.pixels + Pixels - 1) / Pixels);
   tiles<Pixels, Targets>(task, task.input_pixels, task.output_pixels, task.pixels, input);
 }
 
