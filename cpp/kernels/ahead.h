@@ -1,5 +1,6 @@
-// Memory that later work reads, fetched into the second level cache while the kernel computes. A kernel that walks over
-// rows, taps and blocks at once is not what the processor guesses the course of: without this it would wait.
+// Memory that later work reads, or that outputs go to, fetched into the second level cache while the kernel computes. A
+// kernel that walks over rows, taps and blocks at once is not what the processor guesses the course of, and to write a
+// part of a line means to fetch it first: without this it would wait.
 #pragma once
 
 #include "vector.h"
