@@ -47,7 +47,7 @@ BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window,
                std::shared_ptr<Epilogue> epilogue);
 
 // A step that runs `sparse` for the samples of `source` of whose values at most a share of `threshold` is not zero, and
-// `dense` for the others. The share is that of some rows of each map, so that finding it costs next to nothing; it
+// `dense` for the others. The share is that of some rows of its maps, so that finding it costs next to nothing; it
 // depends on the sample alone.
 BatchStep sparse_or(BatchStep sparse, BatchStep dense, const Tensor& source, double threshold);
 
