@@ -151,7 +151,7 @@ struct Division {
   Division(const PackedWeights& weights, const Epilogue& epilogue) {
     constexpr int kChunkFloats = 48 * 1024;
     constexpr std::int64_t kCachedFloats = 160 * 1024;
-    constexpr int kTasks = 12, kFewestPixels = 24;
+    constexpr int kTasks = 12, kFewestPixels = 24;  // of a chunk that is made smaller to have as many tasks
     const bool dense = weights.form == Form::dense;
     const int depth = dense ? weights.panels[0].input_blocks * kBlock : kBlock;
     const int height = epilogue.size[1], width = epilogue.size[2], step = epilogue.row_step;
@@ -232,7 +232,6 @@ class Convolution {
     Ahead next_input{};
     if (task + 1 < places * division_.panels)
       next_input = fresh_rows(first_sample, division_.piece(task + 1, places), piece);
-    const Tensor* destination = phases_.size() == 1 && samples == 1 ? epilogue_->destination() : nullptr;
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
       if (plane % phases_[p].step[0] != phases_[p].first[0]) continue;
@@ -242,15 +241,12 @@ class Convolution {
       const std::int64_t begin = offset(source_, source_plane, at.source_row, 0) + sample * source_.sample_stride;
       float* to = values;
       for (int member = panel * together; member <= last; ++member) {
-        Destination rows_out{};
-        if (destination) {
-          const int block = dense ? weights_->panels[member].first_output_block : panel;
-          rows_out = {{destination->row(sample, block, plane, first),
-                       static_cast<long>((rows - 1) * destination->row_stride + destination->size[2] * kBlock)},
-                      static_cast<long>(destination->block_stride)};
-        }
+        const int block = dense ? weights_->panels[member].first_output_block : panel;
+        const Destination destination = phases_.size() == 1 && samples == 1
+                                            ? destination_of({sample, block, plane, first, rows, nullptr, 0})
+                                            : Destination{};
         compute(member, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, to,
-                samples * map, next_input, rows_out);
+                samples * map, next_input, destination);
         next_input = {};
         if (dense) to += weights_->panels[member].output_blocks * samples * map;
       }
@@ -259,6 +255,15 @@ class Convolution {
       for (long n = 0; n < samples; ++n)
         epilogue_->take({sample + n, first_block + b, plane, first, rows, values + (b * samples + n) * map,
                          static_cast<long>(epilogue_->size[2]) * kBlock});
+  }
+
+  // Where the epilogue will write a stretch of the map, as far as it says.
+  Destination destination_of(const Stretch& stretch) const {
+    const Tensor* to = epilogue_->destination();
+    if (to == nullptr) return {};
+    return {{to->row(stretch.sample, stretch.block, stretch.plane, stretch.first_row),
+             static_cast<long>((stretch.rows - 1) * to->row_stride + to->size[2] * kBlock)},
+            static_cast<long>(to->block_stride)};
   }
 
   // Of each chunk, the rows of the source that no chunk before reads.
