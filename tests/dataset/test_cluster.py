@@ -115,6 +115,19 @@ def test_what_keeps_failing_ends_the_run_and_the_next_one_goes_on(cluster, many,
     assert same("out.zarr", "alone.zarr")
 
 
+def test_failures_that_dask_does_not_raise_end_the_run(cluster, many, job, before_commits, monkeypatch):
+    """It raises that of the first chunk of a batch, and hands out those behind it as they are."""
+
+    class AsTheyAre(distributed.as_completed):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options, raise_errors=False)
+
+    monkeypatch.setattr(distributed, "as_completed", AsTheyAre)
+    before_commits(fail(), 1000)
+    with pytest.raises(FileError, match=r"Cannot write to the store .* Input/output error"):
+        run_on_cluster(job(many, chunk=SIZE), cluster.scheduler_address)
+
+
 def test_a_chunk_that_worker_after_worker_dies_of_ends_the_run(cluster, many, job, before_commits, monkeypatch):
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
     before_commits(die(), 1)

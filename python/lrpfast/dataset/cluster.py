@@ -72,7 +72,10 @@ def run_on_cluster(job: Job, scheduler: str, progress: Callable[[Progress], obje
         try:
             running = as_completed(submit(UNDER_WAY), with_results=True)
             for finished in running.batches():
-                for _, (chunk, explained) in finished:
+                for future, result in finished:
+                    if future.status == "error":  # Dask raises that of the first one of a batch alone
+                        raise result[1]
+                    chunk, explained = result
                     first, end = job.store.images(chunk)
                     state = replace(state, explained=state.explained + explained, done=state.done + end - first)
                     if progress is not None:
