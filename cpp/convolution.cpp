@@ -123,10 +123,16 @@ struct Pixels {
   }
 };
 
-// Rows of a source, from `first` on.
+// Rows of a plane, from `first` on.
 struct Rows {
   int first, count;
 };
+
+// Their memory in one block.
+Ahead memory_of(const Tensor& tensor, std::int64_t sample, int block, int plane, const Rows& rows) {
+  return {tensor.row(sample, block, plane, rows.first),
+          static_cast<long>((rows.count - 1) * tensor.row_stride + tensor.size[2] * kBlock)};
+}
 
 // The rows that outputs [first, past) of an axis are made from.
 Rows rows_read(const Window& window, bool adjoint, int axis, int first, int past) {
@@ -261,8 +267,7 @@ class Convolution {
   Destination destination_of(const Stretch& stretch) const {
     const Tensor* to = epilogue_->destination();
     if (to == nullptr) return {};
-    return {{to->row(stretch.sample, stretch.block, stretch.plane, stretch.first_row),
-             static_cast<long>((stretch.rows - 1) * to->row_stride + to->size[2] * kBlock)},
+    return {memory_of(*to, stretch.sample, stretch.block, stretch.plane, {stretch.first_row, stretch.rows}),
             static_cast<long>(to->block_stride)};
   }
 
@@ -285,9 +290,7 @@ class Convolution {
     const bool same = piece.chunk == last.chunk && piece.sample == last.sample && block == source_block(last.panel);
     if (fresh_.empty() || same) return {};
     const Rows& rows = fresh_[piece.chunk];
-    if (rows.count == 0) return {};
-    return {source_.row(first_sample + piece.sample, block, 0, rows.first),
-            static_cast<long>((rows.count - 1) * source_.row_stride + source_.size[2] * kBlock)};
+    return rows.count == 0 ? Ahead{} : memory_of(source_, first_sample + piece.sample, block, 0, rows);
   }
 
   // The first block of the source that a panel reads.

@@ -319,7 +319,7 @@ void Contribution::take(const Stretch& stretch) {
   const std::size_t map = static_cast<std::size_t>(n) * out_.blocks + block;
   float* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
   if (first) std::fill_n(sums, stretch.rows, 0.0f);  // the last run's stretches may have been others
-  *sums += static_cast<float>(kernels().contribute(task, area(stretch)));
+  *sums += kernels().contribute(task, area(stretch));
 }
 
 bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(tensor); }

@@ -51,6 +51,15 @@ constexpr double kPassing = 16;
 // cost as much as the smallest tasks, and this is a fraction of a millisecond.
 constexpr double kWorkUnheeded = 1 << 20;
 
+// To be called by a thread that has done some work.
+inline void heed(double work) {
+  static thread_local double unheeded = 0;
+  unheeded += work;
+  if (unheeded < kWorkUnheeded || !heed_interrupts) return;
+  unheeded = 0;
+  heed_interrupts();
+}
+
 // Tasks by number, one by one: each thread takes those of a range of its own, and then what others have left of
 // theirs. Tasks that follow each other read the same rows or weights, which so stay in the cache of one core.
 template <class Task>
@@ -113,19 +122,12 @@ class Tasks final : public Shared {
 template <class Task>
 void parallel_for(int threads, long count, double work, const Task& task) {
   const FlushToZero mode;
-  static thread_local double unheeded = 0;
-  const auto heed = [each = work / static_cast<double>(count)] {
-    unheeded += each;
-    if (unheeded < kWorkUnheeded || !heed_interrupts) return;
-    unheeded = 0;
-    heed_interrupts();
-  };
   const double worth = std::min(work / kWorkPerThread, static_cast<double>(count));
   const int used = worth < 2 ? 1 : worth < threads ? static_cast<int>(worth) : threads;
   Tasks<Task> tasks(count, used, task);
   {
     const Helpers helpers(used - 1, tasks);
-    tasks.take(heed);
+    tasks.take([each = work / static_cast<double>(count)] { heed(each); });
   }
   tasks.check();
 }

@@ -99,7 +99,7 @@ void quotient(const QuotientTask& task, QuotientSums& sums, Area area) {
   }
 }
 
-double contribute(const ContributionTask& task, Area area) {
+float contribute(const ContributionTask& task, Area area) {
   const vec p = splat(task.positive), n = splat(task.negative);
   const bool whole = task.positive == task.negative, accumulate = task.accumulate;
   vec total = vec{};

@@ -266,7 +266,7 @@ struct KernelTable {
   void (*activation_relevance)(ActivationRule, const FunctionParameters&, In x, In slope, In r, Out out, Area);
   void (*part)(float positive, float negative, In x, Out y, Area);
   void (*quotient)(const QuotientTask&, QuotientSums& sums, Area);
-  double (*contribute)(const ContributionTask&, Area);  // returns the sum of what it handed down
+  float (*contribute)(const ContributionTask&, Area);  // returns the sum of what it handed down
   void (*affine)(In x, In scale, In shift, Out y, Area);
   void (*add)(In x, In y, Out out, Area);
   double (*sum)(In x, Area);

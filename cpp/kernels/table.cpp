@@ -20,7 +20,7 @@ void activate(const FunctionParameters&, const float*, In, In, Out, Area);
 void activation_relevance(ActivationRule, const FunctionParameters&, In, In, In, Out, Area);
 void part(float, float, In, Out, Area);
 void quotient(const QuotientTask&, QuotientSums&, Area);
-double contribute(const ContributionTask&, Area);
+float contribute(const ContributionTask&, Area);
 void affine(In, In, In, Out, Area);
 void add(In, In, Out, Area);
 double sum(In, Area);

@@ -120,7 +120,7 @@ def test_failures_that_dask_does_not_raise_end_the_run(cluster, many, job, befor
 
     class AsTheyAre(distributed.as_completed):
         def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options, raise_errors=False)
+            super().__init__(*arguments, **{**options, "raise_errors": False})
 
     monkeypatch.setattr(distributed, "as_completed", AsTheyAre)
     before_commits(fail(), 1000)

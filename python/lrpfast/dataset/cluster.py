@@ -70,11 +70,13 @@ def run_on_cluster(job: Job, scheduler: str, progress: Callable[[Progress], obje
             return client.map(_explained, chunks, packed=packed, pure=False, retries=RETRIES)
 
         try:
-            running = as_completed(submit(UNDER_WAY), with_results=True)
+            # Of a batch, Dask would raise what the first chunk failed of, and hand out what the others did.
+            running = as_completed(submit(UNDER_WAY), with_results=True, raise_errors=False)
             for finished in running.batches():
                 for future, result in finished:
-                    if future.status == "error":  # Dask raises that of the first one of a batch alone
-                        raise result[1]
+                    if future.status == "error":
+                        _, failure, trace = result
+                        raise failure.with_traceback(trace)
                     chunk, explained = result
                     first, end = job.store.images(chunk)
                     state = replace(state, explained=state.explained + explained, done=state.done + end - first)
