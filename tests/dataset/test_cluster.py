@@ -47,7 +47,8 @@ def before_commits(cluster):
             flushed = store._flush_folder
 
             def flush(folder):
-                if folder.name != "committed" and (left := os.stat(count).st_size):
+                here = folder.is_relative_to(count.parent)  # and no chunk of an ended run, still under way
+                if here and folder.name != "committed" and (left := os.stat(count).st_size):
                     os.truncate(count, left - 1)
                     action(folder)
                 flushed(folder)
