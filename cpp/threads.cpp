@@ -39,10 +39,10 @@ namespace {
 
 // How long a thread waits awake: at first on its core, which answers within a fraction of a microsecond, then letting
 // others go first, which costs nothing where there are none and little where the machine is overloaded. Regions follow
-// one another within microseconds, calls from Python within a few milliseconds.
+// one another within microseconds, calls from Python within a few milliseconds. A helper that is not done soon after
+// the others has lost its core to somebody else: the one that waits for it naps, and leaves it another.
 constexpr int kSpins = 2000;
-constexpr std::chrono::milliseconds kAwake{5};
-constexpr std::chrono::microseconds kNap{50};
+constexpr std::chrono::microseconds kAwake{5000}, kAwakeForLast{200}, kNap{50};
 
 void pause() {
 #if defined(__SSE__)
@@ -54,12 +54,12 @@ void pause() {
 
 // Whether it came true while the thread was awake.
 template <class Condition>
-bool awaited(const Condition& condition) {
+bool awaited(const Condition& condition, std::chrono::microseconds awake) {
   for (int i = 0; i < kSpins; ++i) {
     if (condition()) return true;
     pause();
   }
-  const auto end = std::chrono::steady_clock::now() + kAwake;
+  const auto end = std::chrono::steady_clock::now() + awake;
   do {
     if (condition()) return true;
     std::this_thread::yield();
@@ -92,7 +92,7 @@ class alignas(64) Helper {
     std::uintptr_t expected = number(&work);
     if (duty_.load(std::memory_order_acquire) == expected && duty_.compare_exchange_strong(expected, kFree)) return;
     const auto done = [&] { return duty_.load(std::memory_order_acquire) != (number(&work) | kBegun); };
-    for (bool over = awaited(done); !over; over = done()) std::this_thread::sleep_for(kNap);
+    for (bool over = awaited(done, kAwakeForLast); !over; over = done()) std::this_thread::sleep_for(kNap);
   }
 
  private:
@@ -119,7 +119,7 @@ class alignas(64) Helper {
     const FlushToZero mode;
     const auto called = [this] { return duty_.load() != kFree; };
     for (;;) {
-      if (!awaited(called)) {
+      if (!awaited(called, kAwake)) {
         std::unique_lock<std::mutex> lock(mutex_);
         asleep_ = true;
         // A wait without end would ask for a newer standard library than RHEL 9 has.

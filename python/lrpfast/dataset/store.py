@@ -195,6 +195,8 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+        if hasattr(os, "posix_fadvise"):  # a store would fill the memory for files, in place of what is read again
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     write_whole(path, write)
 
