@@ -1,8 +1,8 @@
 """python -m benchmarks.dataset: how much of the speed of `LRP.attribute` is left of it in `lrpfast.explain_dataset`.
 
-Both explain the same images in batches of the same size: the first in a loop over an array in memory that keeps
-nothing, the others from files into a store, the preparation of the weights included. They take turns, and ratios are of
-times of one round.
+All explain the same images: the first two in loops over an array in memory that keep nothing, one by one and in
+batches, the others in batches of the same size from files into a store, the preparation of the weights included. They
+take turns, and ratios are of times of one round.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def measured(model: lrpfast.Model, images: int, rounds: int, folder: Path) -> li
     chunk = min(CHUNK_BYTES // (4 * int(np.prod(form.shape))), MOST_IMAGES, images)
     x = np.random.default_rng(0).random((images, *form.shape), np.float32)
     lrp = lrpfast.LRP(model)
-    calls: dict[str, Callable[[], object]] = {"attribute, in a loop": lambda: loop(lrp, x, chunk)}
+    calls: dict[str, Callable[[], object]] = {
+        "attribute, one by one": lambda: loop(lrp, x, 1),
+        "attribute, in batches": lambda: loop(lrp, x, chunk),
+    }
     for kind, given in inputs(x, form, folder).items():
         calls[f"{kind}, float32"] = store(lrp, given, folder / "out.zarr", Options(chunk=chunk))
         smaller = Options(chunk=chunk, precision="float16", pooled=True)
@@ -57,13 +60,20 @@ def measured(model: lrpfast.Model, images: int, rounds: int, folder: Path) -> li
             if index:
                 times[name].append(perf_counter() - start)
             shutil.rmtree(folder / "out.zarr", ignore_errors=True)
-    bare = np.array(times["attribute, in a loop"])
+    loops = [np.array(times[name]) for name in list(times)[:2]]
     rows = []
     for name, taken in times.items():
-        low, middle, high = np.percentile(bare / np.array(taken), (25, 50, 75))
+        shares = [np.percentile(bare / np.array(taken), (25, 50, 75)) for bare in loops]
         pace = images / float(np.median(taken))
-        rows.append((name, f"{np.median(taken):.2f} s", f"{pace:.1f}", f"{middle:.3f} ({low:.3f} to {high:.3f})"))
-    head = (f"{model.name}, {images} images by {chunk}", "median", "images a second", "speed against the loop")
+        against = (f"{middle:.3f} ({low:.3f} to {high:.3f})" for low, middle, high in shares)
+        rows.append((name, f"{np.median(taken):.2f} s", f"{pace:.1f}", *against))
+    head = (
+        f"{model.name}, {images} images by {chunk}",
+        "median",
+        "images a second",
+        "speed of one by one",
+        "in batches",
+    )
     return table(head, rows)
 
 

@@ -127,8 +127,20 @@ def dynamic(request, tmp_path):
     return tmp_path / "quantized.onnx"
 
 
-def test_dynamically_quantised_models_differ_by_the_rounding_of_activations(dynamic):
-    model, loaded, x = onnx.load(dynamic), load(dynamic), batch()
+@pytest.fixture
+def executable(dynamic):
+    """Such a model, if onnxruntime can execute what its tool writes: older ones multiply no signed bytes."""
+    try:
+        onnxruntime.InferenceSession(dynamic, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        if "NOT_IMPLEMENTED" not in str(error):
+            raise
+        pytest.skip("onnxruntime does not have ConvInteger of signed bytes")
+    return dynamic
+
+
+def test_dynamically_quantised_models_differ_by_the_rounding_of_activations(executable):
+    model, loaded, x = onnx.load(executable), load(executable), batch()
     assert relative_difference(forward(loaded.graph, x), run(model, x)) < 1e-2  # activations have 8 bits
     kinds = [entry.layer.kind for entry in loaded.graph.nodes if entry.layer.kind != "routing"]
     assert kinds == ["conv", "activation", "max", "conv", "activation", "average", "dense", "activation", "dense"]
@@ -141,16 +153,16 @@ def test_dynamic_quantisation_explains_what_rounded_weights_say(dynamic):
     assert relative_difference(found.attribute(x, 0).relevance, plain.attribute(x, 0).relevance) < 0.05
 
 
-def test_a_dynamically_quantised_model_that_a_runtime_optimised_is_the_same(dynamic, tmp_path):
+def test_a_dynamically_quantised_model_that_a_runtime_optimised_is_the_same(executable, tmp_path):
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.log_severity_level = 4
-    onnxruntime.InferenceSession(dynamic, options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(executable, options, providers=["CPUExecutionProvider"])
     optimised = onnx.load(tmp_path / "optimised.onnx")
     assert "DynamicQuantizeMatMul" in {entry.op_type for entry in optimised.graph.node}
     x = batch()
-    assert relative_difference(forward(load(optimised).graph, x), forward(load(dynamic).graph, x)) < 1e-6
+    assert relative_difference(forward(load(optimised).graph, x), forward(load(executable).graph, x)) < 1e-6
 
 
 def test_a_product_of_whole_numbers_may_carry_its_scales():
