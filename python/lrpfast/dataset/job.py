@@ -117,16 +117,12 @@ class Job:
 
     def commit(self, chunk: int, batch: Batch, found: Found) -> int:
         """Write what was found for a chunk, and return how many of its images were explained."""
-        count = len(batch.names)
-        rows = {"names": np.array(batch.names, object), "errors": np.full(count, "", object)}
+        rows = {column.name: column.filled(len(batch.names)) for column in self.store.columns}
+        rows["names"][:] = batch.names
         for row, reason in batch.errors.items():
             rows["errors"][row] = reason
-        parts = [(places, self._values(attribution)) for places, attribution in found]
-        for column in self.store.columns:
-            if column.dtype is not None:
-                rows[column.name] = _joined(column, count, [(places, values[column.name]) for places, values in parts])
-        if rows["relevance"].dtype == np.float16:
-            _refuse_overflow(rows)
+        for places, attribution in found:
+            self._enter(attribution, places, rows)
         explained = int(np.count_nonzero(rows["errors"] == ""))
         self.store.commit(chunk, rows, explained)
         return explained
@@ -149,31 +145,26 @@ class Job:
         else:
             yield places, found
 
-    def _values(self, found: Attribution) -> dict[str, npt.NDArray[Any]]:
-        """What the columns of numbers hold of an attribution."""
+    def _enter(self, found: Attribution, places: list[int], rows: dict[str, npt.NDArray[Any]]) -> None:
+        """Put an attribution into its places of the rows."""
         relevance = found.relevance
         if self.pooled:
             assert found.channel_axis is not None, "refused when the job was made"
             relevance = relevance.sum(axis=1 + found.channel_axis, dtype=relevance.dtype)
-        return {"relevance": relevance, "scores": found.output, "targets": found.target, "audit": _sums(found)}
+        with np.errstate(over="ignore"):
+            rows["relevance"][places] = relevance
+        if rows["relevance"].dtype == np.float16:
+            _refuse_overflow(rows, places)
+        rows["scores"][places] = found.output
+        rows["targets"][places] = found.target
+        rows["audit"][places] = _sums(found)
 
 
-def _joined(column: Column, count: int, parts: list[tuple[list[int], npt.NDArray[Any]]]) -> npt.NDArray[Any]:
-    """A column of so many images from its values for some of them each."""
-    with np.errstate(over="ignore"):
-        if len(parts) == 1 and len(parts[0][0]) == count:  # nearly always, and then they may stay where they are
-            return parts[0][1].astype(column.dtype, copy=False)
-        rows = column.filled(count)
-        for places, values in parts:
-            rows[places] = values
-    return rows
-
-
-def _refuse_overflow(rows: dict[str, npt.NDArray[Any]]) -> None:
+def _refuse_overflow(rows: dict[str, npt.NDArray[Any]], places: list[int]) -> None:
     """Keep no relevance that became infinite."""
-    for place, relevance in enumerate(rows["relevance"]):
-        if np.isinf(relevance).any():
-            relevance[...] = np.nan
+    for place in places:
+        if np.isinf(rows["relevance"][place]).any():
+            rows["relevance"][place] = np.nan
             rows["errors"][place] = f"'{rows['names'][place]}': its relevance is too large for float16; keep float32."
 
 

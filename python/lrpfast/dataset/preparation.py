@@ -28,7 +28,7 @@ Items: TypeAlias = Sequence[Item] | npt.NDArray[Any]
 #: How a function is applied to many things: `map`, or that of an executor.
 Mapper: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
-#: Items that a thread takes at a time: handing one over costs a quarter of what decoding a small picture does.
+#: Items that a thread takes at a time: handing each over by itself costs an eighth of decoding a small picture.
 TOGETHER = 8
 
 
