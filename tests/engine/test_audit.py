@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lrpfast.composites import Composite, EpsilonGammaBox, named
-from lrpfast.engine.audit import Audit, LayerAudit
+from lrpfast.engine.audit import FIGURES, Audit
 from lrpfast.engine.plan import Step, make_plan
 from lrpfast.engine.reference import ReferenceEngine
 from lrpfast.model.layers import Activation, Convolution, Dense, Layer, MaxPool, Reshape, Sum
 from lrpfast.rules import AlphaBeta, Epsilon, Gamma, Norm, ReLUDeconvNet, Rule, WSquare, ZPlus
+from oracles.books import audit_of
 from oracles.graphs import BACKENDS, FLOATS, chain, explain, graph, node, small_cnn, window
-
-FIGURES = ("received", "handed_down", "bias", "stabilizer", "rule")
 
 #: what the figures may leave unexplained, as a share of the largest of a layer
 ROUNDING = {"reference": 1e-12, "native": 2e-5}
@@ -36,16 +36,18 @@ def inputs(count: int, backend: str) -> Any:
     return np.random.default_rng(1).standard_normal((count, 3, 12, 12)).astype(FLOATS[backend])
 
 
-def layer_audit(name: str, **figures: Any) -> LayerAudit:
-    given = {figure: np.asarray(figures.get(figure, [0.0, 0.0]), np.float64) for figure in FIGURES}
-    return LayerAudit(name, "Gemm", "Epsilon()", **given)
-
-
-HAND_MADE = Audit(
-    (
-        layer_audit("head", received=[2, 4], handed_down=[1, 2], bias=[0.5, 0.5], stabilizer=[0, 1], rule=[0.25, 0.5]),
-        layer_audit("features.0", received=[1e-5, 3e-5], handed_down=[1e-5, 3e-5]),
-    )
+HAND_MADE = audit_of(
+    {
+        "head": {
+            "received": [2, 4],
+            "handed_down": [1, 2],
+            "bias": [0.5, 0.5],
+            "stabilizer": [0, 1],
+            "rule": [0.25, 0.5],
+        },
+        "features.0": {"received": [1e-5, 3e-5], "handed_down": [1e-5, 3e-5]},
+    },
+    (2,),
 )
 
 
@@ -71,10 +73,22 @@ def test_layers_are_found_by_name_and_in_order() -> None:
 
 
 def test_one_explanation_a_sample_leaves_out_its_axis() -> None:
-    several = layer_audit("head", **{name: np.arange(2.0)[:, np.newaxis] + i for i, name in enumerate(FIGURES)})
-    (alone,) = Audit((several,)).single()
+    figures = {name: np.arange(2.0)[:, np.newaxis] + i for i, name in enumerate(FIGURES)}
+    (alone,) = audit_of({"head": figures}, (2, 1)).single()
     assert (alone.name, alone.operator, alone.rule_name) == ("head", "Gemm", "Epsilon()")
     assert [getattr(alone, name).tolist() for name in FIGURES] == [[i, i + 1.0] for i in range(5)]
+
+
+def test_the_account_of_batches_behind_one_another_is_that_of_one() -> None:
+    parts = [audit_of({"head": {"received": [1, 2]}}, (2,)), audit_of({"head": {"received": [3]}}, (1,))]
+    joined = Audit.joined(parts)
+    assert joined["head"].received.tolist() == [1, 2, 3]
+    assert joined.figures.shape == (1, len(FIGURES), 3)
+
+
+def test_an_account_that_is_found_when_somebody_looks_pickles() -> None:
+    found = pickle.loads(pickle.dumps(HAND_MADE.joined([HAND_MADE, HAND_MADE])))
+    assert found["head"].rule.tolist() == [0.25, 0.5, 0.25, 0.5]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

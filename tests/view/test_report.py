@@ -12,31 +12,26 @@ import numpy as np
 import pytest
 
 from lrpfast.attribution import Attribution, Origin
-from lrpfast.engine.audit import Audit, LayerAudit
 from lrpfast.errors import InputError
-from lrpfast.view.report import FIGURES, Subject, make_report
+from lrpfast.view.report import Subject, make_report
+from oracles.books import audit_of
 
 RNG = np.random.default_rng(5)
 HOSTILE = ["</script><script>alert(1)</script>", "<!--<script>", "a\u2028b & 'c' \"d\"", "\ud800 lone"]
-
-
-def layer(name, shape, **figures):
-    given = {figure: np.full(shape, figures.get(figure, 0.0)) for figure in FIGURES}
-    return LayerAudit(name, "Gemm", "Epsilon()", **given)
 
 
 def attribution(shape=(2, 3, 8, 6), explanations=None, channel_axis=0, method="epsilon", **changes):
     """Relevance by chance, an account of two layers, and four classes, of which the last has the highest score."""
     leading = shape[:1] if explanations is None else (shape[0], explanations)
     relevance = RNG.normal(size=(*leading, *shape[1:])).astype(np.float32)
-    rows = [layer("head", leading, received=2.0, handed_down=1.5, bias=0.5), layer("body", leading, received=1.5)]
+    audit = audit_of({"head": {"received": 2.0, "handed_down": 1.5, "bias": 0.5}, "body": {"received": 1.5}}, leading)
     targets = np.full(leading, 3) if explanations is None else np.tile(np.arange(explanations), (shape[0], 1))
     fields = {
         "relevance": relevance,
         "output": np.tile(np.arange(4, dtype=np.float32), (shape[0], 1)),
         "target": targets,
         "input": RNG.normal(size=shape).astype(np.float32),
-        "audit": Audit(rows),
+        "audit": audit,
         "channel_axis": channel_axis,
         "origin": Origin("net", method, "reference", True),
     }
@@ -158,7 +153,9 @@ def test_a_photograph_and_probabilities_are_shown_where_they_are_known():
 def hostile_page():
     """A page on which everything that somebody may name has a name that would like to be markup."""
     evil = HOSTILE[0]
-    one = attribution((1, 3, 8, 6), origin=Origin(evil, evil, evil, True), audit=Audit([layer(evil, (1,), received=1)]))
+    one = attribution(
+        (1, 3, 8, 6), origin=Origin(evil, evil, evil, True), audit=audit_of({evil: {"received": 1}}, (1,))
+    )
     return make_report({evil: one}, HOSTILE, [Subject(evil, rival=evil)], command=evil)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from lrpfast.attribution import Attribution
 from lrpfast.check.findings import Account, Proof
 from lrpfast.composites import Composite, OfKind
-from lrpfast.engine.audit import Audit, Sums
+from lrpfast.engine.audit import FIGURES, Audit, Sums
 from lrpfast.engine.plan import Step, make_plan
 from lrpfast.engine.proofs import floors_at_zero
 from lrpfast.engine.reference import ReferenceEngine
@@ -19,8 +19,6 @@ from lrpfast.model import Model
 from lrpfast.model.graph import Graph
 from lrpfast.model.layers import Array, MaxPool, Pad
 from lrpfast.rules import Epsilon, LinearRule, Norm, ZPlus
-
-FIGURES = ("received", "handed_down", "bias", "stabilizer", "rule")
 
 #: In proportion to contributions, those of the biases among them: nothing else is there that could take relevance.
 PROPORTIONAL = Composite(

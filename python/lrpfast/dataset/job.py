@@ -301,11 +301,11 @@ def _chunk(sample: tuple[int, ...]) -> int:
 def _sums(found: Attribution) -> npt.NDArray[np.float64]:
     """What was explained, what arrived at the input, and what layers absorbed by cause, for each sample."""
     assert isinstance(found.audit, Audit)
-    layers = found.audit.layers
+    figures = found.audit.figures
+    received, handed, *absorbed = figures.sum(axis=0)  # over all layers
     lines = found.relevance.sum(axis=-1)  # short sums in float32, which is many times faster
     arrived = lines.reshape(len(lines), -1).sum(axis=1, dtype=np.float64)
-    absorbed = [sum(getattr(layer, cause) for layer in layers) for cause in AUDIT[2:]]
-    return np.stack([layers[0].received, arrived, *absorbed], axis=1)
+    return np.stack([figures[0, 0], arrived, *absorbed, received - handed - sum(absorbed)], axis=1)
 
 
 def _described(

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lrpfast.composites.composite import table
+from lrpfast.engine.plan import Step
 
 Sums = npt.NDArray[np.float64]
+
+#: What is known of the relevance of a layer, in the order of the fields of `LayerAudit`.
+FIGURES = ("received", "handed_down", "bias", "stabilizer", "rule")
+
+
+class Entry(NamedTuple):
+    """What the account calls a layer."""
+
+    name: str
+    operator: str
+    rule_name: str
+
+    @staticmethod
+    def of(step: Step) -> Entry:
+        """That of a step of a plan."""
+        return Entry(step.node.name, step.node.operator, step.rule_name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +50,6 @@ class LayerAudit:
     stabilizer: Sums
     rule: Sums
 
-    def single(self) -> LayerAudit:
-        """The same for one explanation a sample: figures (N,) in place of (N, 1)."""
-        figures = (self.received, self.handed_down, self.bias, self.stabilizer, self.rule)
-        return LayerAudit(self.name, self.operator, self.rule_name, *(figure[:, 0] for figure in figures))
-
-    @staticmethod
-    def joined(*parts: LayerAudit) -> LayerAudit:
-        """The figures of one layer for several batches behind one another."""
-        names = ("received", "handed_down", "bias", "stabilizer", "rule")
-        figures = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
-        return LayerAudit(parts[0].name, parts[0].operator, parts[0].rule_name, *figures)
-
     @property
     def rounding(self) -> Sums:
         """What the other figures leave unexplained."""
@@ -51,31 +57,36 @@ class LayerAudit:
 
 
 class Audit:
-    """One `LayerAudit` per layer, from the output to the input. Printed, it is a table of means over
-    samples.
+    """One `LayerAudit` per layer, from the output to the input. Printed, it is a table of means over samples.
 
-    Made of the layers, or of a function that lists them when somebody looks.
+    Made of the layers' names, and of their `FIGURES`, shape (layers, 5, N) or (layers, 5, N, T), or of a function that
+    finds these when somebody looks.
     """
 
-    def __init__(self, layers: Iterable[LayerAudit] | Callable[[], Iterable[LayerAudit]]) -> None:
-        self._layers = layers
+    def __init__(self, entries: Sequence[Entry], figures: Sums | Callable[[], Sums]) -> None:
+        self._entries, self._figures = entries, figures
+
+    @cached_property
+    def figures(self) -> Sums:
+        """The `FIGURES` of all layers, shape (layers, 5, N) or (layers, 5, N, T)."""
+        return self._figures() if callable(self._figures) else self._figures
 
     @cached_property
     def layers(self) -> tuple[LayerAudit, ...]:
         """The accounts of all layers."""
-        return tuple(self._layers() if callable(self._layers) else self._layers)
+        return tuple(LayerAudit(*entry, *of) for entry, of in zip(self._entries, self.figures, strict=True))
 
     @staticmethod
     def joined(parts: Sequence[Audit]) -> Audit:
         """The account of several batches as that of one."""
-        return parts[0] if len(parts) == 1 else Audit(lambda: map(LayerAudit.joined, *(part.layers for part in parts)))
+        return Audit(parts[0]._entries, lambda: np.concatenate([part.figures for part in parts], axis=2))
 
     def single(self) -> Audit:
         """The same for one explanation a sample: figures (N,) in place of (N, 1)."""
-        return Audit(lambda: [layer.single() for layer in self.layers])
+        return Audit(self._entries, lambda: self.figures[..., 0])
 
-    def __getstate__(self) -> dict[str, tuple[LayerAudit, ...]]:
-        return {"_layers": self.layers}  # what lists them later does not pickle
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_entries": self._entries, "_figures": self.figures}  # what finds them later does not pickle
 
     def __iter__(self) -> Iterator[LayerAudit]:
         return iter(self.layers)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from lrpfast import _native as core
-from lrpfast.engine.audit import LayerAudit, Sums
+from lrpfast.engine.native.accounts import Account, Accounts, Columns
 from lrpfast.engine.native.elementwise_maps import SumMap
 from lrpfast.engine.native.forward import ForwardPass
 from lrpfast.engine.native.layout import Recorder
@@ -21,9 +19,6 @@ from lrpfast.engine.native.weights import depends_on_sign
 from lrpfast.model.layers import Gate, Layer, Shape
 from lrpfast.rules import LinearRule, Pass, Proportional, Ties
 
-#: columns of the figures of a program whose sum is meant
-Columns = tuple[int, ...]
-
 
 @dataclass(frozen=True, eq=False)
 class Relevance:
@@ -32,37 +27,6 @@ class Relevance:
     tensor: core.Tensor
     sums: Columns
     owned: bool = True
-
-
-@dataclass
-class Account:
-    """Which figures say what became of the relevance of a stage."""
-
-    stage: Stage
-    received: Columns
-    handed: Columns = ()
-    found: Columns = ()  # received by the first step, behind the others of the stage
-    bias: Columns = ()
-    stabilizer: Columns = ()
-    handled: Columns | None = None  # by the rule; None: what was handed down
-
-    def layers(self, figures: Sums, explanations: int) -> list[LayerAudit]:
-        """The audit of the steps, from the output to the input."""
-
-        def total(columns: Columns) -> Sums:
-            sums: Sums = figures[:, list(columns)].sum(axis=1)
-            return sums.reshape(-1, explanations)
-
-        found = total(self.found or self.received)
-        handed, nothing = total(self.handed), np.zeros_like(found)
-        handled = handed if self.handled is None else total(self.handled)
-        rows = [(found, handed, total(self.bias), total(self.stabilizer), found - handled)]
-        rows += [(found, found, nothing, nothing, nothing)] * (len(self.stage.steps) - 1)
-        rows[-1] = (total(self.received), *rows[-1][1:])
-        return [
-            LayerAudit(step.node.name, step.node.operator, step.rule_name, *row)
-            for step, row in zip(reversed(self.stage.steps), reversed(rows), strict=True)
-        ]
 
 
 class RelevancePass:
@@ -84,8 +48,7 @@ class RelevancePass:
         self.known: dict[str, Relevance] = {}
         self.seen: dict[str, core.Tensor] = {}
         self.masks: dict[str, core.Tensor] = {}
-        self.accounts: list[Account] = []
-        graph, prepared = forward.plan.graph, forward.prepared
+        graph, prepared, accounts = forward.plan.graph, forward.prepared, []
         self.seed = self.on.tensor(self.samples, prepared.shapes[graph.output])
         self.known[graph.output] = Relevance(self.seed, self._sum(self.seed), owned=False)
         for stage in reversed(prepared.stages):
@@ -99,7 +62,8 @@ class RelevancePass:
             if name in seen:
                 self.seen[name] = received.tensor
                 received = replace(received, owned=False)
-            self.accounts.append(Backward(self, stage, received).record())
+            accounts.append(Backward(self, stage, received).record())
+        self.accounts = Accounts(accounts, explanations)
         self.arrived = self.known[graph.input].tensor
         if forward.plan.composite.times_input:
             gradient, self.arrived = self.arrived, self.on.tensor(self.samples, prepared.shapes[graph.input])
@@ -112,10 +76,6 @@ class RelevancePass:
         out = self.on.tensor(self.samples, shape)
         self.on.add(core.take_up([received.tensor], core.Contribution(mask, out, False)))
         return Relevance(out, self._sum(out))
-
-    def audit(self, figures: Sums) -> list[LayerAudit]:
-        """The layers' accounts from the output to the input, from the figures of a run."""
-        return [layer for account in self.accounts for layer in account.layers(figures, self.explanations)]
 
     def _sum(self, tensor: core.Tensor) -> Columns:
         total = core.Sum(tensor)

@@ -9,7 +9,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from lrpfast import _native as core
-from lrpfast.engine.audit import Audit
 from lrpfast.engine.backend import NOTHING_INSIDE, Explained, Inside
 from lrpfast.engine.native.backward import RelevancePass
 from lrpfast.engine.native.forward import ForwardPass
@@ -177,7 +176,7 @@ class NativeEngine:
             mask = inside.masks[name]
             load(tensor, mask.reshape(-1, *mask.shape[2:]), self.threads)
         relevance.on.program.run(self.threads)
-        figures = relevance.on.program.figures()
+        audit = relevance.accounts.audit(relevance.on.program.figures())
         shapes = state.workspace.forward.prepared.shapes
 
         def explained(tensor: core.Tensor, value: str) -> Array:
@@ -185,4 +184,4 @@ class NativeEngine:
 
         layers = {name: explained(tensor, self._outputs[name]) for name, tensor in relevance.seen.items()}
         arrived = explained(relevance.arrived, self.plan.graph.input)
-        return Explained(arrived, Audit(lambda: relevance.audit(figures)), layers)
+        return Explained(arrived, audit, layers)

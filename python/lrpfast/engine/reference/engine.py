@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from lrpfast.engine.audit import Audit, LayerAudit, Sums
+from lrpfast.engine.audit import FIGURES, Audit, Entry, Sums
 from lrpfast.engine.backend import NOTHING_INSIDE, Explained, Inside
 from lrpfast.engine.plan import Plan, PlannedGroup, Step
 from lrpfast.engine.reference import activations
@@ -99,7 +99,7 @@ class ReferenceEngine:
         """
         graph, explanations = self.plan.graph, seed.shape[1]
         relevance = {graph.output: seed.reshape(-1, *seed.shape[2:])}
-        layers, found = [], {}
+        entries, figures, found = [], [], {}
         for step in reversed(self.plan.steps):
             node = step.node
             received = relevance.pop(node.output, None)
@@ -117,12 +117,14 @@ class ReferenceEngine:
                     relevance[name] = relevance[name] + part if name in relevance else part
             if watch is not None:
                 watch(step, output, received, handed)
-            layers.append(account(step, received, handed, absorbed, explanations))
+            entries.append(Entry.of(step))
+            figures.append(account(step, received, handed, absorbed))
         arrived = relevance[graph.input]
         if self.plan.composite.times_input:
             arrived = arrived * np.repeat(state.values[graph.input], explanations, axis=0)
         relevance_of_input = arrived.reshape(state.batch, explanations, *arrived.shape[1:])
-        return Explained(relevance_of_input, Audit(tuple(layers)), found)
+        sums = np.array(figures).reshape(-1, len(FIGURES), state.batch, explanations)
+        return Explained(relevance_of_input, Audit(entries, sums), found)
 
 
 def forward(layer: Layer, inputs: list[Array]) -> Array:
@@ -274,24 +276,10 @@ def per_sample(r: Array) -> Sums:
     return total
 
 
-def account(
-    step: Step, received: Array, handed: Sequence[Array | None], absorbed: Absorbed, explanations: int
-) -> LayerAudit:
-    """The figures of one step as the audit shows them."""
+def account(step: Step, received: Array, handed: Sequence[Array | None], absorbed: Absorbed) -> Sums:
+    """The figures of one step as the audit shows them, for each sample."""
     total, down = per_sample(received), sum(per_sample(part) for part in handed if part is not None)
     if not isinstance(step.rule, LinearRule):
         absorbed = Absorbed(rule=total - down)
-
-    def figure(value: Any) -> Sums:
-        return np.broadcast_to(np.asarray(value, np.float64), total.shape).reshape(-1, explanations)
-
-    return LayerAudit(
-        step.node.name,
-        step.node.operator,
-        step.rule_name,
-        figure(total),
-        figure(down),
-        figure(absorbed.bias),
-        figure(absorbed.stabilizer),
-        figure(absorbed.rule),
-    )
+    figures = (total, down, absorbed.bias, absorbed.stabilizer, absorbed.rule)
+    return np.stack([np.broadcast_to(np.asarray(figure, np.float64), total.shape) for figure in figures])
