@@ -83,12 +83,18 @@ class Preprocessing:
 
     def sample(self, picture: Image.Image, form: InputFormat) -> npt.NDArray[np.float32]:
         """Input of a model, without the batch axis, from a picture that has the model's size."""
+        sample = np.empty(form.shape, np.float32)
+        self.fill(sample, picture, form)
+        return sample
+
+    def fill(self, sample: npt.NDArray[Any], picture: Image.Image, form: InputFormat) -> None:
+        """As `sample`, into an array that is there."""
         pixels = np.asarray(picture.convert("L" if form.channels == 1 else "RGB"))
         pixels = pixels.reshape(*pixels.shape[:2], form.channels)[..., :: -1 if self.bgr else 1]
         levels = np.arange(256.0)[:, None] * self.scale - self._per_channel(self.mean, form)
         levels = (levels / self._per_channel(self.std, form)).astype(np.float32)  # what each byte becomes, by channel
-        planes = [np.take(levels[:, c], pixels[..., c], mode="clip") for c in range(form.channels)]
-        return np.stack(planes, axis=form.channel_axis)
+        for c, plane in enumerate(np.moveaxis(sample, form.channel_axis, 0)):
+            plane[...] = np.take(levels[:, c], pixels[..., c], mode="clip")
 
     def bounds(self, form: InputFormat) -> tuple[Floats, Floats]:
         """Lowest and highest value that a pixel can take, per channel, shaped to broadcast to a sample."""

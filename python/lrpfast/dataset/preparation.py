@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -48,37 +47,54 @@ class Preparation:
         """Whether numbers of a type are those of pictures, to be resized and scaled."""
         return self.form is not None and dtype == np.uint8
 
+    def _are_values(self, item: Item | Items) -> TypeGuard[npt.NDArray[Any]]:
+        """Whether the model takes something as it is."""
+        return isinstance(item, np.ndarray) and not self._are_pixels(item.dtype)
+
     def samples(self, items: Items, mapper: Mapper = map) -> tuple[npt.NDArray[Any], list[int], dict[int, str]]:
         """Samples, the places of the items that they are made of, and by place why there is none of the others."""
-        if isinstance(items, np.ndarray) and not self._are_pixels(items.dtype):
+        if self._are_values(items):
             return items, list(range(len(items))), {}
-        groups = (items[first : first + TOGETHER] for first in range(0, len(items), TOGETHER))
-        found = list(enumerate(chain.from_iterable(mapper(partial(_samples, self), groups))))
-        errors = {place: each for place, each in found if isinstance(each, str)}
-        places = [place for place, _ in found if place not in errors]
-        samples = [each for _, each in found if not isinstance(each, str)]
-        return np.stack(samples) if samples else np.empty(0), places, errors
+        samples = self._empty(items)
 
-    def sample(self, item: Item) -> npt.NDArray[Any]:
-        """One sample; FileError where the item is no picture."""
+        def fill(first: int) -> list[str | None]:
+            return self._fill(samples[first : first + TOGETHER], items[first : first + TOGETHER])
+
+        reasons = chain.from_iterable(mapper(fill, range(0, len(items), TOGETHER)))
+        errors = {place: reason for place, reason in enumerate(reasons) if reason is not None}
+        places = [place for place in range(len(items)) if place not in errors]
+        return samples[places] if errors else samples, places, errors
+
+    def _empty(self, items: Items) -> npt.NDArray[Any]:
+        """Where the samples of all items have their places."""
+        values = [item for item in items if self._are_values(item)]
+        types = {item.dtype for item in values}
+        if len(values) == len(items):
+            return np.empty((len(items), *values[0].shape), np.result_type(*types))
+        assert self.form is not None, "a model that takes no pictures is given none"
+        return np.empty((len(items), *self.form.shape), np.result_type(np.float32, *types))
+
+    def _fill(self, samples: npt.NDArray[Any], items: Items) -> list[str | None]:
+        """Turn items into samples; of those that are no pictures, why."""
+        reasons: list[str | None] = []
+        for sample, item in zip(samples, items, strict=True):
+            try:
+                self._enter(item, sample)
+            except LRPError as error:
+                reasons.append(str(error))
+            else:
+                reasons.append(None)
+        return reasons
+
+    def _enter(self, item: Item, sample: npt.NDArray[Any]) -> None:
         if isinstance(item, FileError):
             raise item
-        if isinstance(item, np.ndarray) and not self._are_pixels(item.dtype):
-            return item
-        assert self.form is not None, "a model that takes no pictures is given none"
-        picture = resized(_picture(item), self.form.width, self.form.height, self.resize)
-        return self.preprocessing.sample(picture, self.form)
-
-
-def _samples(preparation: Preparation, items: Items) -> list[npt.NDArray[Any] | str]:
-    return [_sample(preparation, item) for item in items]
-
-
-def _sample(preparation: Preparation, item: Item) -> npt.NDArray[Any] | str:
-    try:
-        return preparation.sample(item)
-    except LRPError as error:
-        return str(error)
+        if self._are_values(item):
+            sample[...] = item
+        else:
+            assert self.form is not None, "a model that takes no pictures is given none"
+            picture = resized(_picture(item), self.form.width, self.form.height, self.resize)
+            self.preprocessing.fill(sample, picture, self.form)
 
 
 def _picture(item: Path | bytes | npt.NDArray[Any]) -> Image.Image:
