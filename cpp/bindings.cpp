@@ -353,10 +353,11 @@ void bind_programs(py::module_& m) {
       .def(py::init<>())
       .def("add", &Program::add, "step"_a)
       .def("enter", &Program::enter, "figures"_a.none(false))
-      .def("run", &Program::run, "threads"_a, Unlocked())
+      .def("run", py::overload_cast<int>(&Program::run, py::const_), "threads"_a, Unlocked())
       .def("timed_run", &Program::timed_run, "threads"_a, Unlocked())
       .def("figures", &read_all)
       .def("__len__", &Program::size);
+  m.def("run_side_by_side", &run_side_by_side, "programs"_a, "threads"_a, Unlocked());
 }
 
 void bind_epilogues(py::module_& m) {

@@ -1,7 +1,10 @@
 #include "program.h"
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
+
+#include "parallel.h"
 
 namespace lrpfast {
 
@@ -12,6 +15,13 @@ int Program::enter(std::shared_ptr<Figures> figures) {
   columns_ += figures->columns();
   entered_.push_back(std::move(figures));
   return first;
+}
+
+void Program::run(int threads, const std::atomic<bool>& stop) const {
+  for (const Step& step : steps_) {
+    if (stop) return;
+    step.run(threads);
+  }
 }
 
 std::vector<double> Program::timed_run(int threads) const {
@@ -29,6 +39,22 @@ void Program::write(double* to) const {
     figures->write(to, columns_);
     to += figures->columns();
   }
+}
+
+void run_side_by_side(const std::vector<const Program*>& programs, int threads) {
+  const int lanes = static_cast<int>(programs.size());
+  if (lanes == 0) return;
+  if (std::count(programs.begin(), programs.end(), nullptr)) throw std::invalid_argument("programs: one is None");
+  const int each = std::max(1, threads / lanes);
+  std::atomic<bool> stop{false};
+  parallel_for(std::min(threads, lanes), lanes, lanes * kWorkPerThread, [&](long lane) {
+    try {
+      programs[lane]->run(each, stop);
+    } catch (...) {
+      stop = true;
+      throw;
+    }
+  });
 }
 
 }  // namespace lrpfast

@@ -1,6 +1,7 @@
 // Work that is described once and run any number of times.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -52,6 +53,8 @@ class Program {
   void run(int threads) const {
     for (const Step& step : steps_) step.run(threads);
   }
+  // Begins no further step once it is told to stop.
+  void run(int threads, const std::atomic<bool>& stop) const;
   // Seconds that each step takes.
   std::vector<double> timed_run(int threads) const;
 
@@ -65,5 +68,9 @@ class Program {
   std::vector<std::shared_ptr<Figures>> entered_;
   int columns_ = 0;
 };
+
+// Runs programs that share no memory that they write, each on its part of the threads: nobody waits for others from
+// step to step. What one throws ends all of them, and arrives here.
+void run_side_by_side(const std::vector<const Program*>& programs, int threads);
 
 }  // namespace lrpfast

@@ -664,6 +664,19 @@ def test_a_program_runs_its_steps_in_their_order_as_often_as_is_wanted():
         assert (x.store(THREADS) == 12).all()
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_programs_run_side_by_side_whatever_the_number_of_threads(threads):
+    maps, programs = [empty(3, 5) for _ in range(4)], [core.Program() for _ in range(4)]
+    for number, (x, program) in enumerate(zip(maps, programs, strict=True)):
+        for step in (core.fill(x, number), core.add(x, x, x)):
+            program.add(step)
+    core.run_side_by_side(programs, threads)
+    assert [x.store(THREADS).max() for x in maps] == [0, 2, 4, 6]
+    core.run_side_by_side([], threads)
+    with pytest.raises(ValueError, match="one is None"):
+        core.run_side_by_side([*programs, None], threads)
+
+
 def test_a_timed_run_is_a_run_and_tells_the_seconds_of_each_step():
     x, program = empty(), core.Program()
     for count, value in enumerate((3, 5), start=1):

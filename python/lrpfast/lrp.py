@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lrpfast.attribution import Attribution, Origin
 from lrpfast.composites import Composite, named
-from lrpfast.engine.backend import Backend, Explained, Inside, parts_of
+from lrpfast.engine.backend import Backend, Explained, Inside, joined, parts_of
 from lrpfast.engine.plan import Plan, make_plan
 from lrpfast.errors import InputError, InputTypeError, ModelError
 from lrpfast.model import Model, load
@@ -201,7 +201,7 @@ class LRP:
         x = self._checked(x)
         self._shapes(x.shape[1:])  # refuses what is too small for a model of free size
         arranged = self.model.graph.arranged(x)
-        return np.concatenate([self._engine.forward(arranged[here])[0] for here in parts_of(self._engine, arranged, 1)])
+        return joined([self._engine.forward(arranged[here])[0] for here in parts_of(self._engine, arranged, 1)])
 
     def _explained(self, x: Array, seeds: Seeds, inside: Inside) -> tuple[Array, npt.NDArray[Any], Explained]:
         """Output, what was explained, and what became of it, in parts that fit the memory."""
@@ -211,10 +211,8 @@ class LRP:
             seed, chosen = seeds.for_scores(output, here)
             parts.append((output, chosen, self._engine.relevance(state, seed, inside.part(here))))
             del state  # its memory serves the next part
-        if len(parts) == 1:
-            return parts[0]
         outputs, targets, passed = zip(*parts, strict=True)
-        return np.concatenate(outputs), np.concatenate(targets), Explained.joined(passed)
+        return joined(outputs), joined(targets), Explained.joined(passed)
 
     def _node(self, name: str) -> Node:
         """The layer of that name, or the one that makes the value of that name; InputError if there is none."""

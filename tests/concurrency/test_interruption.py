@@ -62,7 +62,7 @@ def test_an_interruption_ends_a_call_long_before_its_end(threads: int, path_of_t
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signals of POSIX")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python drops what comes in a __del__
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("composite", ["epsilon_plus_flat", "preset_b", "gradient_x_input"])
 def test_after_interruptions_anywhere_results_are_as_before(composite: str, threads: int) -> None:
     lrp, x = LRP(wide_net(64), composite, threads=threads), pictures(2, 64)

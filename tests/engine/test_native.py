@@ -185,6 +185,32 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, net: str) -> None:
             np.testing.assert_array_equal(one_part, other_part)
 
 
+@pytest.mark.parametrize("threads", [2, 3, 4, 8])
+@pytest.mark.parametrize("batch", [2, 3, 6, 7, 13])
+def test_samples_that_are_explained_side_by_side_have_the_same_bits(batch: int, threads: int) -> None:
+    model, x, rng = model_of(NETS["residual"]), inputs(batch), np.random.default_rng(3)
+    wanted = model.graph.nodes[1].name
+    masks = {wanted: rng.uniform(size=(2, model.graph.shapes(x.shape[1:])[model.graph.nodes[1].output][0]))}
+    target = rng.integers(0, 3, (batch, 2))
+    found, alone = (
+        LRP(model, threads=count).attribute(x, target, layers=[wanted], masks=masks) for count in (threads, 1)
+    )
+    np.testing.assert_array_equal(found.relevance, alone.relevance)
+    np.testing.assert_array_equal(found.layers[wanted], alone.layers[wanted])
+    np.testing.assert_array_equal(found.audit.figures, alone.audit.figures)  # type: ignore[attr-defined]
+
+
+def test_a_pass_has_as_many_lanes_as_fit_the_memory() -> None:
+    free = NativeEngine(make_plan(NETS["plain"], preset("epsilon_plus")), threads=6)
+    shape = inputs().shape[1:]
+    assert free.samples_at_once(shape, 1) == 12
+    (known,) = free._shapes.values()
+    weights = sum(weights.bytes for weights in free.weights.values())
+    for fits, samples in ((1, 1), (2, 2), (3, 3), (5, 3), (6, 6), (11, 6), (12, 12)):
+        free.max_memory = weights + fits * known.bytes_each[1]
+        assert free.samples_at_once(shape, 1) == samples
+
+
 def run(runner: Any, x: Floats) -> tuple[Floats, Floats, npt.NDArray[np.float64]]:
     """Output, relevance for the output as its own seed, and the account's figures."""
     output, state = runner.forward(x)

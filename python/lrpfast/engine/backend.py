@@ -18,6 +18,11 @@ def parts_of(backend: Backend, x: Array, explanations: int) -> list[slice]:
     return [slice(start, start + at_once) for start in range(0, len(x), at_once)]
 
 
+def joined(parts: Sequence[Array]) -> Array:
+    """Parts of a batch behind one another; one alone as it is."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 @dataclass(frozen=True, eq=False)
 class Inside:
     """What is asked about relevance inside the network, at the outputs of layers, by the names of their nodes."""
@@ -49,9 +54,9 @@ class Explained(NamedTuple):
     def joined(parts: Sequence[Explained]) -> Explained:
         """That of several batches as that of one."""
         return Explained(
-            np.concatenate([part.relevance for part in parts]),
+            joined([part.relevance for part in parts]),
             Audit.joined([part.audit for part in parts]),
-            {name: np.concatenate([part.layers[name] for part in parts]) for name in parts[0].layers},
+            {name: joined([part.layers[name] for part in parts]) for name in parts[0].layers},
         )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lrpfast import _native as core
-from lrpfast.engine.backend import NOTHING_INSIDE, Explained, Inside
+from lrpfast.engine.backend import NOTHING_INSIDE, Explained, Inside, joined
 from lrpfast.engine.native.backward import RelevancePass
 from lrpfast.engine.native.forward import ForwardPass
 from lrpfast.engine.native.layout import Bench, load, stored
@@ -23,15 +25,15 @@ from lrpfast.model.layers import Array, Shape, Weighted
 #: how many shapes of input, and how many numbers of samples and of explanations, stay prepared
 KEPT_SHAPES, KEPT_PASSES = 4, 4
 
-#: samples of a pass, at most: weights are read once for all of them, but beyond a few, values leave the cache
-MOST_AT_ONCE = 4
+#: samples of a lane, at most: weights are read once for all of them, but beyond a few, values leave the cache
+MOST_A_LANE = 2
 
-#: bytes that the values of a pass may take if nobody set a limit
+#: bytes that the values of all lanes may take if nobody set a limit
 PASS_BYTES = 512 * 2**20
 
 
 class Workspace:
-    """The programs for a number of samples of one shape, and the memory that they work on; for one call at a time."""
+    """The programs for a number of samples of one shape, and the memory that they work on: a lane of one call."""
 
     def __init__(self, plan: Plan, prepared: Prepared, samples: int) -> None:
         self.pool = core.Pool()
@@ -67,14 +69,19 @@ class OfShape:
 
 
 class State:
-    """A forward pass that has run. When it is dropped, its workspace is free for the next call."""
+    """A forward pass that has run, in lanes of equally many samples. When it is dropped, they are free for the next."""
 
-    def __init__(self, workspace: Workspace, home: list[Workspace]) -> None:
-        self.workspace, self._home = workspace, home
+    def __init__(self, lanes: Sequence[Workspace], home: list[Workspace]) -> None:
+        self.lanes, self._home = lanes, home
+
+    def parts(self, samples: int) -> list[slice]:
+        """Which of the samples each lane has."""
+        each = samples // len(self.lanes)
+        return [slice(first, first + each) for first in range(0, samples, each)]
 
     def __del__(self) -> None:
-        if len(self._home) < KEPT_PASSES:
-            self._home.append(self.workspace)
+        if len(self._home) < KEPT_PASSES * len(self.lanes):
+            self._home.extend(self.lanes)
 
 
 #: all that are in use
@@ -147,41 +154,50 @@ class NativeEngine:
         limit = PASS_BYTES
         if self.max_memory is not None:
             limit = self.max_memory - sum(weights.bytes for weights in self.weights.values())
-        return max(1, min(MOST_AT_ONCE, limit // known.bytes_each[explanations]))
+        fit, threads = max(1, limit // known.bytes_each[explanations]), self.threads
+        lanes = max(count for count in range(1, min(threads, fit) + 1) if threads % count == 0)
+        return lanes * min(MOST_A_LANE, fit // lanes)
 
-    def _workspace(self, shape: Shape, samples: int, seen: frozenset[str]) -> State:
-        known = self._of_shape(shape, seen)
+    def _lanes(self, shape: Shape, samples: int, threads: int, seen: frozenset[str]) -> State:
+        """As many lanes as share samples and threads evenly: what is side by side never waits from layer to layer."""
+        known, count = self._of_shape(shape, seen), math.gcd(samples, threads)
+        each = samples // count
         with self._lock:
-            while len(known.free) >= KEPT_PASSES and samples not in known.free:
+            while len(known.free) >= KEPT_PASSES and each not in known.free:
                 known.free.pop(next(iter(known.free)))
-            home = known.free.setdefault(samples, [])
-            if home:
-                return State(home.pop(), home)
-        return State(Workspace(self.plan, known.prepared, samples), home)
+            home = known.free.setdefault(each, [])
+            found = [home.pop() for _ in range(min(count, len(home)))]
+        return State([*found, *(Workspace(self.plan, known.prepared, each) for _ in range(count - len(found)))], home)
 
     def forward(self, x: Array, inside: Inside = NOTHING_INSIDE) -> tuple[Array, State]:
         """Output of the batch `x` (N, ...), and what is needed of the pass to explain it."""
-        state = self._workspace(x.shape[1:], len(x), inside.names)
-        forward = state.workspace.forward
-        load(forward.input, x, self.threads)
-        forward.on.program.run(self.threads)
-        return stored(forward.output, forward.prepared.shapes[self.plan.graph.output], self.threads), state
+        threads = self.threads
+        state = self._lanes(x.shape[1:], len(x), threads, inside.names)
+        passes = [lane.forward for lane in state.lanes]
+        for each, part in zip(passes, state.parts(len(x)), strict=True):
+            load(each.input, x[part], threads)
+        core.run_side_by_side([each.on.program for each in passes], threads)
+        shape = passes[0].prepared.shapes[self.plan.graph.output]
+        return joined([stored(each.output, shape, threads) for each in passes]), state
 
     def relevance(self, state: State, seed: Array, inside: Inside = NOTHING_INSIDE) -> Explained:
         """What becomes of a seed (N, T, ...) at the output."""
-        explanations = seed.shape[1]
-        relevance = state.workspace.relevance(explanations, inside)
-        load(relevance.seed, seed.reshape(-1, *seed.shape[2:]), self.threads)
-        for name, tensor in relevance.masks.items():
-            mask = inside.masks[name]
-            load(tensor, mask.reshape(-1, *mask.shape[2:]), self.threads)
-        relevance.on.program.run(self.threads)
-        audit = relevance.accounts.audit(relevance.on.program.figures())
-        shapes = state.workspace.forward.prepared.shapes
+        threads, explanations = self.threads, seed.shape[1]
+        passes = [lane.relevance(explanations, inside) for lane in state.lanes]
+        for each, part in zip(passes, state.parts(len(seed)), strict=True):
+            load(each.seed, seed[part].reshape(-1, *seed.shape[2:]), threads)
+            for name, tensor in each.masks.items():
+                mask = inside.masks[name][part]
+                load(tensor, mask.reshape(-1, *mask.shape[2:]), threads)
+        core.run_side_by_side([each.on.program for each in passes], threads)
+        return Explained.joined([self._explained(each, threads) for each in passes])
+
+    def _explained(self, relevance: RelevancePass, threads: int) -> Explained:
+        shapes, explanations = relevance.forward.prepared.shapes, relevance.explanations
 
         def explained(tensor: core.Tensor, value: str) -> Array:
-            return stored(tensor, shapes[value], self.threads).reshape(-1, explanations, *shapes[value])
+            return stored(tensor, shapes[value], threads).reshape(-1, explanations, *shapes[value])
 
         layers = {name: explained(tensor, self._outputs[name]) for name, tensor in relevance.seen.items()}
         arrived = explained(relevance.arrived, self.plan.graph.input)
-        return Explained(arrived, audit, layers)
+        return Explained(arrived, relevance.accounts.audit(relevance.on.program.figures()), layers)

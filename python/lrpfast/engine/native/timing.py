@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrpfast.engine.backend import parts_of
+from lrpfast.engine.backend import joined, parts_of
 from lrpfast.engine.native.engine import NativeEngine
 from lrpfast.engine.native.layout import Recorder
 from lrpfast.engine.plan import Step
@@ -49,20 +49,22 @@ class StageTime:
 
 def forward(engine: NativeEngine, x: Array) -> Array:
     """Output of a batch `x` (N, ...) in the graph's layout, in the parts in which it would be explained."""
-    return np.concatenate([engine.forward(x[part])[0] for part in parts_of(engine, x, 1)])
+    return joined([engine.forward(x[part])[0] for part in parts_of(engine, x, 1)])
 
 
 def stage_times(engine: NativeEngine, x: Array, rounds: int) -> list[StageTime]:
     """Time of every stage for explaining a batch `x` (N, ...) in the graph's layout, one class a sample.
 
-    A batch that is explained in parts is taken for as many times the first one. The seed is the output itself.
+    A batch that is explained in parts is taken for as many times the first one, and of lanes side by side one is timed.
+    The seed is the output itself.
     """
     first = x[parts_of(engine, x, 1)[0]]
     output, state = engine.forward(first)
     engine.relevance(state, output[:, np.newaxis])
-    workspace, parts = state.workspace, len(x) / len(first)
-    there = _by_value(workspace.forward.on, engine.threads, rounds, parts)
-    back = _by_value(workspace.relevance(1).on, engine.threads, rounds, parts)
+    workspace, parts = state.lanes[0], len(x) / len(first)
+    threads = engine.threads // len(state.lanes)
+    there = _by_value(workspace.forward.on, threads, rounds, parts)
+    back = _by_value(workspace.relevance(1).on, threads, rounds, parts)
     stages = workspace.forward.prepared.stages
     rows = [StageTime(stage.steps, there.pop(stage.output, 0.0), back.pop(stage.output, 0.0)) for stage in stages]
     rest = StageTime((), sum(there.values()), sum(back.values()))
