@@ -71,8 +71,8 @@ class OfShape:
 class State:
     """A forward pass that has run, in lanes of equally many samples. When it is dropped, they are free for the next."""
 
-    def __init__(self, lanes: Sequence[Workspace], home: list[Workspace]) -> None:
-        self.lanes, self._home = lanes, home
+    def __init__(self, lanes: Sequence[Workspace], home: list[Workspace], kept: int) -> None:
+        self.lanes, self._home, self._kept = lanes, home, kept
 
     def parts(self, samples: int) -> list[slice]:
         """Which of the samples each lane has."""
@@ -80,8 +80,7 @@ class State:
         return [slice(first, first + each) for first in range(0, samples, each)]
 
     def __del__(self) -> None:
-        if len(self._home) < KEPT_PASSES * len(self.lanes):
-            self._home.extend(self.lanes)
+        self._home.extend(self.lanes[: max(0, self._kept - len(self._home))])
 
 
 #: all that are in use
@@ -166,8 +165,10 @@ class NativeEngine:
             while len(known.free) >= KEPT_PASSES and each not in known.free:
                 known.free.pop(next(iter(known.free)))
             home = known.free.setdefault(each, [])
-            found = [home.pop() for _ in range(min(count, len(home)))]
-        return State([*found, *(Workspace(self.plan, known.prepared, each) for _ in range(count - len(found)))], home)
+            found = home[-count:]  # and back in this order: the same calls find the same workspaces
+            del home[-count:]
+        made = [Workspace(self.plan, known.prepared, each) for _ in range(count - len(found))]
+        return State([*made, *found], home, KEPT_PASSES * threads)
 
     def forward(self, x: Array, inside: Inside = NOTHING_INSIDE) -> tuple[Array, State]:
         """Output of the batch `x` (N, ...), and what is needed of the pass to explain it."""
