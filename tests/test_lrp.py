@@ -13,7 +13,7 @@ import lrpfast
 from lrpfast import LRP, CompositeError, InputError, InputTypeError, LRPError, Model
 from lrpfast.composites import PRESETS, DeepTaylorBounded, EpsilonGammaBox
 from lrpfast.model.graph import Graph
-from lrpfast.model.layers import Activation, Convolution, MaxPool, Transpose
+from lrpfast.model.layers import Activation, Convolution, Dense, MaxPool, Transpose
 from oracles.graphs import BACKENDS, FLOATS, chain, gated_net, model_of, small_cnn, window
 from oracles.onnx_models import make_model, node
 
@@ -534,6 +534,13 @@ def test_a_bad_input_is_refused_with_the_reason(lrp: LRP, case: str) -> None:
         with pytest.raises(LRPError, match=message) as caught:
             ask(x)
         assert isinstance(caught.value, builtin)
+
+
+def test_values_whose_sum_is_too_large_are_taken() -> None:
+    dense = Dense(np.eye(4, dtype=np.float32), None)
+    lrp = LRP(model_of(chain([dense], (4,))), "gradient_x_input")
+    x = np.array([[3e38, 3e38, 1, 0]], np.float32)
+    np.testing.assert_array_equal(lrp.attribute(x, 0).relevance, x * [1, 0, 0, 0])
 
 
 def test_an_input_that_float32_cannot_hold_is_refused_and_nothing_else_said(model: Model) -> None:

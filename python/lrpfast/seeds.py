@@ -102,8 +102,10 @@ def array_of(values: Any, name: str) -> npt.NDArray[Any]:
 
 def finite(values: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Array:
     """The values in another type; InputError if any is not finite there."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         array: Array = values.astype(dtype, copy=False)
+        if np.isfinite(array.sum()):  # then all are: many times faster than to look at each
+            return array
     bad = int(np.count_nonzero(~np.isfinite(array)))
     if bad:
         raise InputError(
