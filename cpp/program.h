@@ -50,9 +50,7 @@ class Program {
   void add(Step step) { steps_.push_back(std::move(step)); }
   // Returns the first column of the figures in `write`.
   int enter(std::shared_ptr<Figures> figures);
-  void run(int threads) const {
-    for (const Step& step : steps_) step.run(threads);
-  }
+  void run(int threads) const { run(threads, std::atomic<bool>{false}); }
   // Begins no further step once it is told to stop.
   void run(int threads, const std::atomic<bool>& stop) const;
   // Seconds that each step takes.
