@@ -332,6 +332,22 @@ def test_concat_of_a_value_with_itself(channels: int, backend: str) -> None:
     np.testing.assert_array_equal(found, np.full(x.shape, 4))
 
 
+def test_a_pool_shares_out_what_lies_within_a_concatenation(backend: str) -> None:
+    weight = np.zeros((1, 32, 3), np.float32)
+    weight[..., 1] = 1  # what is padded is there for nothing, but asks for room around the concatenation
+    nodes = [
+        node("on", Activation("relu"), "x", "a"),
+        node("pool", MaxPool(window((3,), (1,), pads=1)), "a", "b"),
+        node("join", Concat(0), "a b", "c"),
+        node("conv", Convolution(weight, None, window((3,), pads=1)), "c", "y"),
+    ]
+    composite = Composite("", [("conv", Epsilon(0)), ("max", Ties())])
+    found = explain(graph(nodes, (16, 3)), composite, backend, np.ones((1, 16, 3)), np.full((1, 1, 3), 6))[1]
+    each = 6 / 32
+    expected = [each + each * share for share in (1 / 2 + 1 / 3, 1 / 2 + 1 / 3 + 1 / 2, 1 / 3 + 1 / 2)]
+    np.testing.assert_allclose(found[0], np.tile(expected, (16, 1)), rtol=1e-6)
+
+
 def test_concat_of_uneven_channels_is_exact(backend: str) -> None:
     nodes = [
         node("front", Pad(((0, -2), (0, 0))), "x", "a"),

@@ -128,7 +128,7 @@ class Prepared:
     """All stages for one shape of input, the halo that each value needs, and which values lie within another."""
 
     shapes: dict[str, Shape]
-    halos: dict[str, Halo]
+    halos: dict[str, Halo]  # within another value, that one's
     places: dict[str, tuple[str, int]]  # value: the concatenation that holds it, and its first channel there
     stages: tuple[Stage, ...] = field(repr=False)
 
@@ -164,6 +164,8 @@ def prepare(
     places = _places(plan, stages)
     for value, (whole, _) in places.items():  # a concatenation comes before the one that holds it
         halos[whole] |= halos[value]
+    for value, (whole, _) in reversed(places.items()):
+        halos[value] = halos[whole]
     return Prepared(shapes, halos, places, _with_margins(stages))
 
 
