@@ -34,7 +34,7 @@ from lrpfast.model.layers import (
     Sum,
     Transpose,
 )
-from oracles.graphs import chain, engine, gated_net, graph, model_of, node, small_cnn, weights, window
+from oracles.graphs import chain, engine, explain, gated_net, graph, model_of, node, small_cnn, weights, window
 
 Floats = npt.NDArray[np.float32]
 
@@ -317,6 +317,21 @@ def test_denominators_that_are_kept_or_computed_again_give_the_same_numbers(
     net: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_another_way_to_the_same_numbers(*by_kept_and_by_new_denominators(net, monkeypatch), 1e-5)
+
+
+@pytest.mark.parametrize("bias", [0, 1], ids=["without a bias", "with a bias"])
+def test_ahead_of_a_relu_alpha_beta_leaves_the_values_as_they_are(bias: float) -> None:
+    rng = np.random.default_rng(7)
+    layers: list[Layer] = []
+    for channels in ((24, 3), (24, 24), (24, 24)):
+        offsets = bias * rng.standard_normal(24).astype(np.float32)
+        layers += [Convolution(weights(rng, *channels, 3, 3), offsets, window((3, 3), pads=1)), Activation("relu")]
+    net = chain([*layers, AveragePool(window((16, 16))), Reshape((-1,))], (3, 16, 16))
+    x = rng.standard_normal((2, 3, 16, 16)).astype(np.float32)
+    output, found, _ = explain(net, preset("epsilon_alpha2_beta1"), "native", x)
+    np.testing.assert_array_equal(output, explain(net, preset("epsilon_plus"), "native", x)[0])
+    expected = explain(net, preset("epsilon_alpha2_beta1"), "reference", x.astype(np.float64))[1]
+    assert np.abs(found - expected).max() <= 2e-6 * np.abs(expected).max()
 
 
 def test_max_pools_choose_among_values_that_are_no_sums_of_denominators(monkeypatch: pytest.MonkeyPatch) -> None:

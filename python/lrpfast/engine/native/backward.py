@@ -278,7 +278,7 @@ class Backward:
             self.on.add(core.sum_channels(self.received.tensor, r))
         pool = None if stage.window is None else (stage.window, forward.winners[stage.output])
         gated = any(gate != core.Gate.open for gate, _ in prepared.shares)
-        own = forward.own_values(stage) if gated else None
+        own = forward.own_values(stage) if gated or stack.mix else None
         constant = prepared.denominator == "constant"
         return core.Quotient(
             1 if constant else forward.samples,

@@ -103,7 +103,8 @@ class Stage:
         totals: dict[InputPart, Part] = {}
         for prepared in self.stacks:
             stack = prepared.stack
-            if prepared.denominator != "computed" or any(group.gate != "open" for group in stack.groups):
+            gated = any(group.gate != "open" for group in stack.groups)
+            if prepared.denominator != "computed" or prepared.takes_own or gated:
                 return False
             for entries in stack.entries:
                 for part, block in entries:
@@ -200,12 +201,12 @@ def _stage(
             return replace(stage, function=_function(layer, step.rule), slope=_slope(layer, bench, ins[0]))
         case Weighted() | Affine() | AveragePool() | Interpolation() | Sum():
             linear = _linear_map(node, weights, bench, ins[0], roomy)
+            like_own = linear.bias(AS_IS) is None or all(group.bias != NOTHING for group in step.groups)
             stacks = tuple(
                 prepare_stack(stack, linear, bench, ins[0])
-                for stack in stacked(step.groups, linear.together, linear.by_sign)
+                for stack in stacked(step.groups, linear.together, linear.by_sign, step.positive_only and like_own)
             )
-            keeps = any(stack.denominator == "forward" for stack in stacks)
-            keeps |= any(group.gate != "open" for group in step.groups)
+            keeps = any(stack.takes_own for stack in stacks) or any(group.gate != "open" for group in step.groups)
             chosen = _is_chosen_from(plan, node)
             stage = replace(stage, linear=linear, stacks=stacks, keeps_values=keeps, is_chosen_from=chosen)
             if not stage.sums_up:
@@ -251,7 +252,7 @@ def _stands_in(stage: Stage, layer: Activation) -> bool:
         return False
     if not stage.keeps_values:
         return True
-    divides = any(prepared.denominator == "forward" for prepared in stage.stacks)
+    divides = any(prepared.takes_own for prepared in stage.stacks)
     return stage.step.positive_only and (layer.function == "relu" or (layer.function == "clip" and not divides))
 
 

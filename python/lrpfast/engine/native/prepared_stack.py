@@ -39,6 +39,11 @@ class PreparedStack:
         """Whether relevance of all channels is added up first."""
         return self.stack.is_flat and self.channels == 1
 
+    @property
+    def takes_own(self) -> bool:
+        """Whether denominators are made of the layer's own values."""
+        return self.denominator == "forward" or self.stack.mix is not None
+
     def taken(self, parts: Sequence[int]) -> list[tuple[float, float, core.Tensor | None]]:
         """What parts of an input multiply with on the way back: factors of its positive and its negative values, and
         what is added to them.

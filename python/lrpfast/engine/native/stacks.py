@@ -8,7 +8,7 @@ down to one part: ``R += x_p . (sum_g M_gp' s_g)``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -41,6 +41,8 @@ class Stack:
     groups: tuple[PlannedGroup, ...]
     parts: tuple[InputPart, ...]
     blocks: Blocks
+    #: whether relevance is zero where the layer's own values, whose bias the groups share, are not positive
+    positive_only: bool = False
 
     def columns(self, parts: Sequence[int]) -> Blocks:
         """The blocks of some of the parts."""
@@ -59,16 +61,16 @@ class Stack:
         parts = list(free.values())
         if self.mix is not None:
             row = self.blocks[0]
-            return (tuple(_positive_contributions(*pair) for pair in zip(parts, row, strict=True)),), parts
+            return (tuple(_negative_contributions(*pair) for pair in zip(parts, row, strict=True)),), parts
         return self.columns(list(free)), parts
 
     @cached_property
     def mix(self) -> tuple[tuple[float, float], ...] | None:
-        """The denominators as multiples of the layer's own values and of the positive contributions, for each group.
+        """The denominators as multiples of the layer's own values and of the negative contributions, for each group.
 
-        With ``z+ = W+ x+ + W- x-`` those of ``(p W+ + n W-) x+ + (n W+ + p W-) x-`` are ``n z + (p - n) z+``. Both
-        have the sign that the gate lets through, so nothing cancels; and z is there already. None: not of this form,
-        or a group alone, whose denominators are no cheaper this way.
+        With ``z- = W- x+ + W+ x-`` those of ``(p W+ + n W-) x+ + (n W+ + p W-) x-`` are ``p z + (n - p) z-``. Where
+        relevance comes both have one sign, so nothing cancels; and z is there already. None: not of this form, or a
+        group alone, whose denominators are no cheaper this way.
         """
         if len(self.groups) == 1 or not set(self.parts) <= {AS_IS, POSITIVE, NEGATIVE}:
             return None
@@ -78,10 +80,12 @@ class Stack:
             only = found.pop()
             if found or only is None or min(only.positive, only.negative) < 0:
                 return None
-            more = only.positive - only.negative
-            if not (group.gate == "z > 0" and more >= 0) and not (group.gate == "z < 0" and more <= 0):
+            more = only.negative - only.positive
+            above = (self.positive_only or group.gate == "z > 0") and more <= 0
+            below = group.gate == "z < 0" and more >= 0
+            if not (above or below or (self.positive_only and only.positive == 0)):
                 return None
-            mix.append((only.negative, more))
+            mix.append((only.positive, more))
         return tuple(mix)
 
     @property
@@ -111,18 +115,18 @@ def _for_positive(block: Block, part: InputPart) -> Part | None:
     return Part(block.negative, block.positive) if part == NEGATIVE else block
 
 
-def _positive_contributions(part: InputPart, block: Block) -> Block:
-    """The weights of the positive contributions of a part of the input."""
+def _negative_contributions(part: InputPart, block: Block) -> Block:
+    """The weights of the negative contributions of a part of the input."""
     if isinstance(block, BySign):
-        return BySign(POSITIVE, NEGATIVE)
-    return NEGATIVE if part == NEGATIVE else POSITIVE
+        return BySign(NEGATIVE, POSITIVE)
+    return POSITIVE if part == NEGATIVE else NEGATIVE
 
 
-def stacked(groups: tuple[PlannedGroup, ...], together: bool, by_sign: bool) -> tuple[Stack, ...]:
+def stacked(groups: tuple[PlannedGroup, ...], together: bool, by_sign: bool, positive_only: bool) -> tuple[Stack, ...]:
     """The groups in stacks; whether the layer can run several groups at once, and has weights by sign."""
     fits = [group for group in groups if together and _fits(group)]
     rest = [group for group in groups if group not in fits]
-    stacks = [_stack(members) for members in [tuple(fits), *((group,) for group in rest)] if members]
+    stacks = [_stack(members, positive_only) for members in [tuple(fits), *((group,) for group in rest)] if members]
     return tuple(_by_sign(stack) if by_sign else stack for stack in stacks)
 
 
@@ -130,13 +134,13 @@ def _fits(group: PlannedGroup) -> bool:
     return group.denominator == "computed" and all(isinstance(term.input, Part) for term in group.terms)
 
 
-def _stack(groups: tuple[PlannedGroup, ...]) -> Stack:
+def _stack(groups: tuple[PlannedGroup, ...], positive_only: bool) -> Stack:
     parts = tuple(dict.fromkeys(term.input for group in groups for term in group.terms))
     rows = []
     for group in groups:
         found = {term.input: term.weight for term in group.terms}
         rows.append(tuple(found.get(part) for part in parts))
-    return Stack(groups, parts, tuple(rows))
+    return Stack(groups, parts, tuple(rows), positive_only)
 
 
 def _by_sign(stack: Stack) -> Stack:
@@ -150,4 +154,4 @@ def _by_sign(stack: Stack) -> Stack:
         if not isinstance(positive, Part) or not isinstance(negative, Part):
             return stack
         blocks.append((BySign(positive, negative),))
-    return Stack(stack.groups, (AS_IS,), tuple(blocks))
+    return replace(stack, parts=(AS_IS,), blocks=tuple(blocks))
