@@ -8,6 +8,7 @@
 
 #include "dispatch.h"
 #include "parallel.h"
+#include "strips.h"
 
 namespace lrpfast {
 namespace {
@@ -151,31 +152,30 @@ Rows rows_read(const Window& window, bool adjoint, int axis, int first, int past
 // several samples together, so that weights are read once for all of them. None of this touches the order of a sum.
 struct Division {
   long samples_together;
-  int panels, planes, rows, chunks;  // rows of a chunk, chunks of a plane
-  bool panels_first;                 // panels vary fastest: for weights that stay in the cache
+  int panels, planes;
+  Strips chunks;      // of a plane
+  bool panels_first;  // panels vary fastest: for weights that stay in the cache
 
-  Division(const PackedWeights& weights, const Epilogue& epilogue) {
+  Division(const PackedWeights& weights, const Epilogue& epilogue) : chunks{epilogue.size[1], epilogue.row_step, 1} {
     constexpr int kChunkFloats = 48 * 1024;
     constexpr std::int64_t kCachedFloats = 160 * 1024;
     constexpr int kTasks = 12, kFewestPixels = 24;  // of a chunk that is made smaller to have as many tasks
     const bool dense = weights.form == Form::dense;
     const int depth = dense ? weights.panels[0].input_blocks * kBlock : kBlock;
-    const int height = epilogue.size[1], width = epilogue.size[2], step = epilogue.row_step;
-    const int pixels = std::clamp(kChunkFloats / depth, 96, 256);
+    const int of_plane = epilogue.size[1] * epilogue.size[2], pixels = std::clamp(kChunkFloats / depth, 96, 256);
     panels = dense                          ? static_cast<int>(weights.panels.size()) / weights.panels_together
              : weights.form == Form::narrow ? 1
                                             : epilogue.blocks();
-    chunks = std::max(1, height * width / pixels);
-    if (chunks * panels < kTasks)
-      chunks = std::clamp(height * width / kFewestPixels, chunks, quotient_up(kTasks, panels));
-    rows = ((height + chunks - 1) / chunks + step - 1) / step * step;
-    chunks = (height + rows - 1) / rows;
+    int wanted = std::max(1, of_plane / pixels);
+    if (wanted * panels < kTasks) wanted = std::clamp(of_plane / kFewestPixels, wanted, quotient_up(kTasks, panels));
+    const int steps = quotient_up(chunks.height, chunks.step);
+    chunks.count = quotient_up(steps, quotient_up(steps, wanted));  // the fewest that are no longer
     planes = epilogue.size[0];
-    const long of_sample = static_cast<long>(planes) * height * width;
-    samples_together = chunks * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
+    const long of_sample = static_cast<long>(planes) * of_plane;
+    samples_together = chunks.count * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
     panels_first = weights.floats() <= kCachedFloats;
   }
-  long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks; }
+  long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks.count; }
 
   // The part of the work that a task does: a chunk of a plane for a panel, from the sample `sample` on.
   struct Piece {
@@ -184,8 +184,8 @@ struct Division {
   };
   Piece piece(long task, long places) const {
     const long place = panels_first ? task / panels : task % places;
-    return {static_cast<int>(panels_first ? task % panels : task / places), static_cast<int>(place % chunks),
-            static_cast<int>(place / chunks % planes), place / chunks / planes * samples_together};
+    return {static_cast<int>(panels_first ? task % panels : task / places), static_cast<int>(place % chunks.count),
+            static_cast<int>(place / chunks.count % planes), place / chunks.count / planes * samples_together};
   }
 };
 
@@ -202,7 +202,7 @@ class Convolution {
     const bool flat = source_.size[0] == 1 && epilogue_->size[0] == 1;
     if (flat && division_.samples_together == 1) find_fresh_rows(window);
     for (const Phase& phase : phases_)
-      for (int chunk = 0; chunk < division_.chunks; ++chunk) pixels_.push_back(pixels_of(phase, chunk));
+      for (int chunk = 0; chunk < division_.chunks.count; ++chunk) pixels_.push_back(pixels_of(phase, chunk));
   }
 
   void run(int threads, int first, int count) const {
@@ -227,7 +227,7 @@ class Convolution {
     const Division::Piece piece = division_.piece(task, places);
     const auto [panel, chunk, plane, done] = piece;
     const long sample = first_sample + done, samples = std::min<long>(division_.samples_together, count - done);
-    const int first = chunk * division_.rows, rows = std::min(division_.rows, epilogue_->size[1] - first);
+    const int first = division_.chunks.first(chunk), rows = division_.chunks.rows(chunk);
     const long map = static_cast<long>(rows) * epilogue_->size[2] * kBlock;
     const bool dense = weights_->form == Form::dense;
     const int together = weights_->panels_together, last = panel * together + together - 1;
@@ -241,7 +241,7 @@ class Convolution {
     float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
       if (plane % phases_[p].step[0] != phases_[p].first[0]) continue;
-      const Place& at = pixels_[p * division_.chunks + chunk];
+      const Place& at = pixels_[p * division_.chunks.count + chunk];
       if (at.pixels->of_sample == 0) continue;
       const int source_plane = (plane - phases_[p].first[0]) / phases_[p].step[0] * phases_[p].source_step[0];
       const std::int64_t begin = offset(source_, source_plane, at.source_row, 0) + sample * source_.sample_stride;
@@ -274,8 +274,8 @@ class Convolution {
   // Of each chunk, the rows of the source that no chunk before reads.
   void find_fresh_rows(const Window& window) {
     int done = -source_.before[1];
-    for (int chunk = 0; chunk < division_.chunks; ++chunk) {
-      const int first = chunk * division_.rows, past = std::min(first + division_.rows, epilogue_->size[1]);
+    for (int chunk = 0; chunk < division_.chunks.count; ++chunk) {
+      const int first = division_.chunks.first(chunk), past = division_.chunks.first(chunk + 1);
       const Rows read = rows_read(window, weights_->adjoint, 1, first, past);
       const int begin = std::max(read.first, done);
       const int end = std::max(begin, std::min(read.first + read.count, source_.size[1] + source_.after[1]));
@@ -306,7 +306,7 @@ class Convolution {
   };
 
   Place pixels_of(const Phase& phase, int chunk) {
-    const int first = chunk * division_.rows, rows = std::min(division_.rows, epilogue_->size[1] - first);
+    const int first = division_.chunks.first(chunk), rows = division_.chunks.rows(chunk);
     const auto pixels =
         std::make_shared<const Pixels>(phase, source_, epilogue_->size, first, rows, division_.samples_together);
     for (const Place& other : pixels_)

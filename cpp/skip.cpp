@@ -10,6 +10,7 @@
 
 #include "dispatch.h"
 #include "parallel.h"
+#include "strips.h"
 
 namespace lrpfast {
 namespace {
@@ -18,25 +19,38 @@ enum Drawer { kSums = 11 };
 
 int widest_panel(int side) { return side == 1 ? 2 * kernels().skip_panel : kernels().skip_panel; }
 
-// How the work is cut into tasks: a panel of output blocks, a strip of rows, a sample. Depends on the shapes alone.
+// How the work is cut into tasks: a panel of output blocks, a strip of rows, a sample.
+//
+// Each strip reads its panel's weights anew. Over many pixels that costs little, and short strips leave their sums in
+// the cache; of a small map there are as few as give every thread as much to do. Strips are made of pieces, which the
+// epilogue takes one by one: they depend on the shapes alone, as the order of its sums does.
 struct Division {
-  int rows, strips;  // rows of a strip, strips of a map
-  int piece;         // rows that the epilogue takes at a time
-  bool cached;       // the weights stay in the second level cache: panels vary fastest, nothing is fetched ahead
+  Strips pieces;
+  int panels, fewest;  // strips of a map
+  bool cached;         // the weights stay in the second level cache: panels vary fastest, nothing is fetched ahead
 
-  Division(const SkipWeights& weights, const Epilogue& epilogue) {
-    constexpr std::int64_t kSumFloats = 64 * 1024, kCachedFloats = 160 * 1024;
-    constexpr int kTasks = 8, kPixelsTaken = 256;
-    const int height = epilogue.size[1], width = epilogue.size[2], step = epilogue.row_step;
-    const auto whole = [step](int count) { return std::max(1, count / step) * step; };
-    const std::int64_t row = static_cast<std::int64_t>(width) * widest_panel(weights.side) * kBlock;
-    const int wanted = quotient_up(kTasks, weights.panels);
-    rows = whole(static_cast<int>(std::min<std::int64_t>(quotient_up(height, wanted), kSumFloats / row)));
-    const auto tasks = [&] { return quotient_up(height, rows) * weights.panels; };
-    while (rows > step && tasks() % 2 != 0 && tasks() < 2 * kTasks) rows -= step;  // as many for each of two threads
-    strips = quotient_up(height, rows);
-    piece = whole(kPixelsTaken / width);
+  Division(const SkipWeights& weights, const Epilogue& epilogue)
+      : pieces{epilogue.size[1], epilogue.row_step, 1}, panels(weights.panels), fewest(1) {
+    constexpr std::int64_t kCachedFloats = 160 * 1024;
+    constexpr int kTasks = 16, kFewestPixels = 24, kMostPixels = 256;
+    const int pixels = epilogue.size[1] * epilogue.size[2], steps = quotient_up(epilogue.size[1], epilogue.row_step);
+    const auto cut = [steps](int& count, int wanted) {
+      while (count < wanted && 2 * count <= steps) count *= 2;
+    };
+    cut(fewest, quotient_up(pixels, kMostPixels));
+    pieces.count = fewest;
+    cut(pieces.count, std::min(kTasks / panels, pixels / kFewestPixels));
     cached = weights.floats() <= kCachedFloats;
+  }
+
+  // For maps of so many samples; a divisor of the number of pieces.
+  int strips(int threads, int samples) const {
+    constexpr double kUneven = 7.0 / 6;  // what some threads may have more than others before it is worth it
+    for (int strips = fewest; strips < pieces.count; strips *= 2) {
+      const long tasks = static_cast<long>(panels) * strips * samples, of_each = (tasks + threads - 1) / threads;
+      if (static_cast<double>(of_each * threads) <= kUneven * static_cast<double>(tasks)) return strips;
+    }
+    return pieces.count;
   }
 };
 
@@ -54,20 +68,21 @@ class Skip {
         division_(*weights_, *epilogue_) {}
 
   void run(int threads, int first, int count) const {
-    const long places = static_cast<long>(count) * division_.strips;
+    const int strips = division_.strips(threads, count), each = division_.pieces.count / strips;
+    const long places = static_cast<long>(count) * strips;
     const double work = static_cast<double>(weights_->floats()) / kBlock * epilogue_->size[1] * columns_ * count;
     parallel_for(threads, places * weights_->panels, work / kUsualShare, [&](long task) {
       const int panel = static_cast<int>(division_.cached ? task % weights_->panels : task / places);
       const long place = division_.cached ? task / weights_->panels : task % places;
-      compute(panel, static_cast<int>(place % division_.strips), first + static_cast<int>(place / division_.strips));
+      compute(panel, static_cast<int>(place % strips) * each, each, first + static_cast<int>(place / strips));
     });
   }
 
  private:
   static constexpr int kUsualShare = 4;  // of the inputs one in so many is not zero
 
-  void compute(int panel, int strip, int sample) const {
-    const int first = strip * division_.rows, end = std::min(first + division_.rows, epilogue_->size[1]);
+  void compute(int panel, int first_piece, int pieces, int sample) const {
+    const int first = division_.pieces.first(first_piece), end = division_.pieces.first(first_piece + pieces);
     SkipTask task{};
     task.taps = weights_->side;
     task.input_block = static_cast<long>(source_.block_stride);
@@ -84,7 +99,14 @@ class Skip {
       task.blocks = std::min(together, source_.blocks - block);
       add(panel, sample, block, first, end, task, sums);
     }
-    hand_over(panel, sample, first, end, task, sums);
+    const int edge = task.taps - 1 - before_[1];  // columns to the left of the map
+    for (int b = 0; b < task.panel; ++b)
+      for (int piece = first_piece; piece < first_piece + pieces; ++piece) {
+        const int y = division_.pieces.first(piece);
+        const float* values = sums + b * task.sum_block + (y - first) * task.sum_row + edge * kBlock;
+        epilogue_->take(
+            {sample, weights_->first_block(panel) + b, 0, y, division_.pieces.rows(piece), values, task.sum_row});
+      }
   }
 
   // What a group of input blocks adds to the rows [first, end).
@@ -105,16 +127,6 @@ class Skip {
       task.ahead_lines = more ? static_cast<int>(lines / (static_cast<long>(task.rows) * task.columns) + 1) : 0;
       kernels().skip(task);
     }
-  }
-
-  void hand_over(int panel, int sample, int first, int end, const SkipTask& task, const float* sums) const {
-    const int edge = task.taps - 1 - before_[1];  // columns to the left of the map
-    for (int b = 0; b < task.panel; ++b)
-      for (int y = first; y < end; y += division_.piece) {
-        const float* values = sums + b * task.sum_block + (y - first) * task.sum_row + edge * kBlock;
-        epilogue_->take(
-            {sample, weights_->first_block(panel) + b, 0, y, std::min(division_.piece, end - y), values, task.sum_row});
-      }
   }
 
   const std::shared_ptr<const SkipWeights> weights_;

@@ -92,7 +92,7 @@ Tensor::Tensor(Pool& pool, int samples_, int channels_, Size3 size_, Size3 befor
   sample_stride = block_stride * blocks;
   memory_ = pool.take(static_cast<std::size_t>(sample_stride) * samples);
   origin_ = memory_.block.get() + before[0] * plane_stride + before[1] * row_stride + before[2] * kBlock;
-  clear_halo();
+  for (std::int64_t map = 0; has_halo() && map < maps(); ++map) clear_halo(map);
 }
 
 Tensor Tensor::channels_from(int first, int count) const {
@@ -126,22 +126,20 @@ float* Tensor::begin() const {
   return origin_ - before[0] * plane_stride - before[1] * row_stride - static_cast<std::int64_t>(before[2]) * kBlock;
 }
 
-void Tensor::clear_halo() const {
-  if (!has_halo()) return;
+void Tensor::clear_halo(std::int64_t map) const {
   const std::int64_t planes = before[0] + size[0] + after[0], rows = before[1] + size[1] + after[1];
-  for (std::int64_t map = 0; map < static_cast<std::int64_t>(samples) * blocks; ++map)
-    for (std::int64_t p = 0; p < planes; ++p)
-      for (std::int64_t r = 0; r < rows; ++r) {
-        float* line =
-            begin() + map / blocks * sample_stride + map % blocks * block_stride + p * plane_stride + r * row_stride;
-        const bool inner = p >= before[0] && p < before[0] + size[0] && r >= before[1] && r < before[1] + size[1];
-        if (inner) {
-          std::fill_n(line, before[2] * kBlock, 0.0f);
-          std::fill_n(line + (before[2] + size[2]) * kBlock, after[2] * kBlock, 0.0f);
-        } else {
-          std::fill_n(line, row_stride, 0.0f);
-        }
+  for (std::int64_t p = 0; p < planes; ++p)
+    for (std::int64_t r = 0; r < rows; ++r) {
+      float* line =
+          begin() + map / blocks * sample_stride + map % blocks * block_stride + p * plane_stride + r * row_stride;
+      const bool inner = p >= before[0] && p < before[0] + size[0] && r >= before[1] && r < before[1] + size[1];
+      if (inner) {
+        std::fill_n(line, before[2] * kBlock, 0.0f);
+        std::fill_n(line + (before[2] + size[2]) * kBlock, after[2] * kBlock, 0.0f);
+      } else {
+        std::fill_n(line, row_stride, 0.0f);
       }
+    }
 }
 
 void Tensor::fill_map(std::int64_t sample, std::int64_t block, float value) const {
@@ -177,12 +175,16 @@ void Tensor::store(float* to, int threads) const {
 }
 
 Step clear_halo(const Tensor& target) {
-  return Step([target = target.borrowed()](int) { target.clear_halo(); });
+  return Step([target = target.borrowed()](int threads) {
+    const double of_halo = static_cast<double>(target.block_stride) / kBlock - static_cast<double>(target.pixels());
+    parallel_for(threads, target.maps(), kPassing * of_halo * static_cast<double>(target.maps()),
+                 [&](long map) { target.clear_halo(map); });
+  });
 }
 
 Step fill(const Tensor& target, float value) {
   return Step([target = target.borrowed(), value](int threads) {
-    parallel_for(threads, static_cast<long>(target.samples) * target.blocks, kPassing * target.vectors(),
+    parallel_for(threads, target.maps(), kPassing * target.vectors(),
                  [&](long map) { target.fill_map(map / target.blocks, map % target.blocks, value); });
   });
 }

@@ -68,13 +68,15 @@ class Tensor {
   }
   // Vectors of 16 floats: what one pass over the tensor costs.
   double vectors() const { return static_cast<double>(samples) * blocks * static_cast<double>(pixels()); }
+  long maps() const { return static_cast<long>(samples) * blocks; }
   std::int64_t pixels() const { return static_cast<std::int64_t>(size[0]) * size[1] * size[2]; }
 
   // Copies (samples, channels, plane, row, column) values in and out; strides in floats.
   void load(const float* from, const std::array<std::int64_t, 5>& strides, int threads);
   void store(float* to, int threads) const;
   bool has_halo() const { return before != Size3{} || after != Size3{}; }
-  void clear_halo() const;
+  // Zeros around a block's map, of all samples' one after the other.
+  void clear_halo(std::int64_t map) const;
   // The block's map within the halo.
   void fill_map(std::int64_t sample, std::int64_t block, float value) const;
 
