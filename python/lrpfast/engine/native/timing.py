@@ -63,8 +63,8 @@ def stage_times(engine: NativeEngine, x: Array, rounds: int) -> list[StageTime]:
     engine.relevance(state, output[:, np.newaxis])
     workspace, parts = state.lanes[0], len(x) / len(first)
     threads = engine.threads // len(state.lanes)
-    there = _by_value(workspace.forward.on, threads, rounds, parts)
     back = _by_value(workspace.relevance(1).on, threads, rounds, parts)
+    there = _by_value(workspace.forward.on, threads, rounds, parts)  # afterwards: it takes the memory of the seed
     stages = workspace.forward.prepared.stages
     rows = [StageTime(stage.steps, there.pop(stage.output, 0.0), back.pop(stage.output, 0.0)) for stage in stages]
     rest = StageTime((), sum(there.values()), sum(back.values()))
