@@ -173,7 +173,7 @@ struct Division {
     planes = epilogue.size[0];
     const long of_sample = static_cast<long>(planes) * of_plane;
     samples_together = chunks.count * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
-    panels_first = weights.floats() <= kCachedFloats;
+    panels_first = weights.form != Form::depthwise && weights.floats() <= kCachedFloats;
   }
   long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks.count; }
 
