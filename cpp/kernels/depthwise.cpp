@@ -30,7 +30,8 @@ void tile(const DepthwiseTask& task, const long* in, const long* out) {
       for (int i = 0; i < Run; ++i) w[i] = load(task.weights + task.taps[t + i].index * kBlock + v);
 #pragma GCC unroll 32
       for (int j = 0; j < Pixels + Run - 1; ++j) {
-        const vec value = load(x + j * kBlock);
+        vec value = load(x + j * kBlock);
+        in_register(value);
 #pragma GCC unroll 8
         for (int i = 0; i < Run; ++i)
           if (j >= i && j - i < Pixels) sums[j - i] += value * w[i];

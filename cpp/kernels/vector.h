@@ -29,6 +29,14 @@ inline vec load(const float* p) { return *reinterpret_cast<const vec*>(p); }
 inline void store(float* p, vec v) { *reinterpret_cast<vec*>(p) = v; }
 inline ivec load(const int32_t* p) { return *reinterpret_cast<const ivec*>(p); }
 inline void store(int32_t* p, ivec v) { *reinterpret_cast<ivec*>(p) = v; }
+// For a value with several uses: left alone, compilers load it anew for each of them.
+inline void in_register(vec& x) {
+#if defined(__aarch64__)
+  asm("" : "+w"(x));
+#else
+  asm("" : "+v"(x));
+#endif
+}
 inline vec splat(float x) { return x - vec{}; }
 inline vec positive(vec x) { return x > 0 ? x : vec{}; }
 inline vec negative(vec x) { return x < 0 ? x : vec{}; }
