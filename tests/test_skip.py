@@ -273,3 +273,23 @@ FINDS: dict[str, Callable[[], dict[str, Any]]] = {"reached": reached, "counted":
 
 if __name__ == "__main__":
     print(json.dumps([core.isa(), FINDS[sys.argv[1]]()]))
+
+
+# How a map is cut
+
+
+@pytest.mark.parametrize("taps", [1, 9])
+@pytest.mark.parametrize("targets", [16, 40, 1160])
+@pytest.mark.parametrize("size", [(1, 7, 7), (1, 14, 14), (1, 28, 3), (1, 61, 55)], ids=str)
+def test_values_and_figures_are_the_same_for_any_threads(size: Size3, targets: int, taps: int):
+    packed = core.SkipWeights(numbers(targets, 20, taps), False)
+    source, factors = loaded(thinned(numbers(2, 20, *size), 0.5)), loaded(numbers(2, targets, *size, seed=1))
+    found = []
+    for threads in (1, 2, 3, 4, 5, 16):
+        y = empty(2, targets, size)
+        to = core.Contribution(factors, y, False)
+        core.skip(packed, SAME if taps == 9 else window(), source, to).run(threads)
+        found.append((y.store(THREADS), to.read()))
+    for values, figures in found[1:]:
+        np.testing.assert_array_equal(values, found[0][0])
+        np.testing.assert_array_equal(figures, found[0][1])
