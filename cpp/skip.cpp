@@ -46,6 +46,7 @@ struct Division {
   // For maps of so many samples; a divisor of the number of pieces.
   int strips(int threads, int samples) const {
     constexpr double kUneven = 7.0 / 6;  // what some threads may have more than others before it is worth it
+    threads = std::max(threads, 1);
     for (int strips = fewest; strips < pieces.count; strips *= 2) {
       const long tasks = static_cast<long>(panels) * strips * samples, of_each = (tasks + threads - 1) / threads;
       if (static_cast<double>(of_each * threads) <= kUneven * static_cast<double>(tasks)) return strips;

@@ -9,7 +9,7 @@ from lrpfast import _native as core
 from lrpfast.engine.native.accounts import Account, Accounts, Columns
 from lrpfast.engine.native.elementwise_maps import SumMap
 from lrpfast.engine.native.forward import ForwardPass
-from lrpfast.engine.native.layout import Recorder
+from lrpfast.engine.native.layout import Halo, Recorder, size3
 from lrpfast.engine.native.maps import ConvolutionMap, LinearMap, Source, kept
 from lrpfast.engine.native.prepared import RELU_RULES, ROUNDING, Stage, only_moves
 from lrpfast.engine.native.prepared_stack import PreparedStack
@@ -18,6 +18,12 @@ from lrpfast.engine.native.stacks import WHOLE, Blocks
 from lrpfast.engine.native.weights import depends_on_sign
 from lrpfast.model.layers import Gate, Layer, Shape
 from lrpfast.rules import LinearRule, Pass, Proportional, Ties
+
+
+def _runs_in_strips(stage: Stage, prepared: PreparedStack) -> bool:
+    """Whether quotients are handed down while they are in the cache, and nothing else needs them."""
+    plain = prepared.denominator != "constant" and prepared.shift is None and stage.window is None
+    return plain and isinstance(stage.linear, ConvolutionMap) and stage.linear.runs_in_strips(prepared.stack.blocks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +55,7 @@ class RelevancePass:
         self.seen: dict[str, core.Tensor] = {}
         self.masks: dict[str, core.Tensor] = {}
         graph, prepared, accounts = forward.plan.graph, forward.prepared, []
+        self._reserve()
         self.seed = self.on.tensor(self.samples, prepared.shapes[graph.output])
         self.known[graph.output] = Relevance(self.seed, self._sum(self.seed), owned=False)
         for stage in reversed(prepared.stages):
@@ -69,6 +76,25 @@ class RelevancePass:
             gradient, self.arrived = self.arrived, self.on.tensor(self.samples, prepared.shapes[graph.input])
             times = core.Contribution(forward.values[graph.input], self.arrived, False)
             self.on.add(core.take_up([gradient], times))
+
+    def _reserve(self) -> None:
+        """Memory for the largest tensors, before smaller ones take theirs: these find room in it.
+
+        Relevance grows on its way to the input, so the largest would come last. Three are alive at once where nothing
+        branches: what a stage receives, its quotients, and what it hands down.
+        """
+        sizes: list[tuple[Shape, Halo]] = []
+        for stage in self.forward.prepared.stages:
+            sizes += [(shape, Halo()) for shape in stage.in_shapes]
+            if stage.linear is not None:
+                rest, halo = stage.linear.out_shape[1:], stage.linear.s_halo
+                kept = [stack for stack in stage.stacks if not _runs_in_strips(stage, stack)]
+                sizes += [((stack.channels, *rest), halo) for stack in kept]
+        largest = sorted(sizes, key=lambda size: size[1].pixels_around(*size[0]))[-3:]
+        _ = [
+            core.Tensor(self.on.pool, self.samples, shape[0], size3(shape[1:]), halo.before, halo.after)
+            for shape, halo in largest
+        ]
 
     def _masked(self, name: str, received: Relevance, shape: Shape) -> Relevance:
         """Relevance times a mask that is loaded before the program runs."""
@@ -235,8 +261,7 @@ class Backward:
         handed: list[Columns] = [() for _ in targets]
         self.account.handled = ()
         for index, prepared in enumerate(stage.stacks):
-            in_strips = self._runs_in_strips(prepared, linear)
-            s = None if in_strips else self._s(prepared, linear)
+            s = None if _runs_in_strips(stage, prepared) else self._s(prepared, linear)
             quotient = self._quotient(prepared, linear, stabilizer, s)
             self._enter_quotient(self.on.program.enter(quotient), first=index == 0)
             if s is not None:
@@ -259,11 +284,6 @@ class Backward:
             if not full:  # the algebra left nothing of the rule
                 self.on.add(core.fill(out, 0))
         self._enter(targets, handed)
-
-    def _runs_in_strips(self, prepared: PreparedStack, linear: LinearMap) -> bool:
-        """Whether quotients are handed down while they are in the cache, and nothing else needs them."""
-        plain = prepared.denominator != "constant" and prepared.shift is None and self.stage.window is None
-        return plain and isinstance(linear, ConvolutionMap) and linear.runs_in_strips(prepared.stack.blocks)
 
     def _s(self, prepared: PreparedStack, linear: LinearMap) -> core.Tensor:
         return self.on.tensor(self.whole.samples, (prepared.channels, *linear.out_shape[1:]), linear.s_halo)

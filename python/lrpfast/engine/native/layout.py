@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,6 +36,11 @@ class Halo:
 
     def __or__(self, other: Halo) -> Halo:
         return Halo(_larger(self.before, other.before), _larger(self.after, other.after))
+
+    def pixels_around(self, channels: int, *spatial: int) -> int:
+        """Pixels of a sample's maps with the halo, of all blocks."""
+        sizes = zip(self.before, size3(spatial), self.after, strict=True)
+        return -(-channels // BLOCK) * math.prod(sum(size) for size in sizes)
 
 
 def _larger(one: Size3, other: Size3) -> Size3:
