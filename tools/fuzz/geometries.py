@@ -210,8 +210,8 @@ def _joined(
 def _composite(rng: np.random.Generator, graph: Graph) -> Composite:
     norm: Rule = pick(rng, (Norm(0.5), Magnitude(0.1)))
     pool: Rule = pick(rng, (Gradient(), Gradient(), Ties(), Proportional(0.1)))
-    if any(isinstance(node.layer, Interpolation) for node in graph.nodes):
-        pool = Proportional(0.1)  # what lies between equal values is equal but for rounding, and any of it may win
+    if _pools_means(graph):
+        pool = Proportional(0.1)  # means of equal values are equal but for rounding, and any of them may win
     if rng.random() < 0.1:
         linear = [(kind, Gradient()) for kind in ("conv", "dense", "sum", "average", "affine")]
         return Composite("gradient", [*linear, ("max", pool)])
@@ -225,6 +225,17 @@ def _composite(rng: np.random.Generator, graph: Graph) -> Composite:
             ("max", pool),
         ],
     )
+
+
+def _pools_means(graph: Graph) -> bool:
+    """Whether a max pool takes what averages or interpolations gave, at once or later on."""
+    means: set[str] = set()
+    for node in graph.nodes:
+        if isinstance(node.layer, AveragePool | Interpolation) or means.intersection(node.inputs):
+            means.add(node.output)
+            if isinstance(node.layer, MaxPool):
+                return True
+    return False
 
 
 def compare(seed: int) -> str:
