@@ -268,13 +268,6 @@ def close_sums(figures: Array, maps: list[Array]) -> None:
     assert (np.abs(figures - np.stack(found, axis=1)) <= 1e-6 * np.stack(scales, axis=1)).all()
 
 
-#: what the script can be asked for
-FINDS: dict[str, Callable[[], dict[str, Any]]] = {"reached": reached, "counted": counted}
-
-if __name__ == "__main__":
-    print(json.dumps([core.isa(), FINDS[sys.argv[1]]()]))
-
-
 # How a map is cut
 
 
@@ -293,3 +286,10 @@ def test_values_and_figures_are_the_same_for_any_threads(size: Size3, targets: i
     for values, figures in found[1:]:
         np.testing.assert_array_equal(values, found[0][0])
         np.testing.assert_array_equal(figures, found[0][1])
+
+
+#: what the script can be asked for
+FINDS: dict[str, Callable[[], dict[str, Any]]] = {"reached": reached, "counted": counted}
+
+if __name__ == "__main__":
+    print(json.dumps([core.isa(), FINDS[sys.argv[1]]()]))

@@ -21,7 +21,7 @@ PLAIN: tuple[ActivationName, ...] = ("relu", "silu", "hard_swish", "gelu", "gelu
 
 #: arguments where functions are compared, close together about 0, and the share of the largest value by which equal
 #: ones may differ
-NEAR = np.sort(np.concatenate([np.linspace(-8, 8, 1601), *(sign * 2.0 ** -np.arange(1, 31) for sign in (-1, 1))]))
+NEAR = np.array(sorted({*np.linspace(-8, 8, 1601), *(sign * 2.0**-k for sign in (-1, 1) for k in range(1, 31))}))
 ROUNDING = 1e-6
 
 #: arguments where functions are compared by their own size, if they are finite there
