@@ -346,7 +346,8 @@ Step step_of(std::shared_ptr<T> figures) {
 }
 
 void bind_programs(py::module_& m) {
-  py::class_<Step>(m, "Step").def("run", &Step::run, "threads"_a, Unlocked());
+  py::class_<Step>(m, "Step").def(
+      "run", [](const Step& step, int threads) { step.run(threads); }, "threads"_a, Unlocked());
   py::class_<BatchStep, Step>(m, "BatchStep");
   py::class_<Figures, std::shared_ptr<Figures>>(m, "Figures").def("read", &read);
   py::class_<Program>(m, "Program")

@@ -205,9 +205,15 @@ class Convolution {
       for (int chunk = 0; chunk < division_.chunks.count; ++chunk) pixels_.push_back(pixels_of(phase, chunk));
   }
 
-  void run(int threads, int first, int count) const {
-    const long places = division_.places(count);
-    parallel_for(threads, places * division_.panels, work(count), [&](long task) { run(task, places, first, count); });
+  void run(int threads, int first, int count, const Ahead& upcoming) const {
+    const long places = division_.places(count), tasks = places * division_.panels;
+    parallel_for(threads, tasks, work(count),
+                 [&](long task) { run(task, places, first, count, share_of(upcoming, task, tasks)); });
+  }
+
+  // Those of other forms are few.
+  Ahead weights() const {
+    return {weights_->form == Form::dense ? weights_->data() : nullptr, static_cast<long>(weights_->floats())};
   }
 
  private:
@@ -223,7 +229,7 @@ class Convolution {
   }
 
   // One of the tasks for samples [first_sample, first_sample + count).
-  void run(long task, long places, int first_sample, int count) const {
+  void run(long task, long places, int first_sample, int count, Ahead upcoming) const {
     const Division::Piece piece = division_.piece(task, places);
     const auto [panel, chunk, plane, done] = piece;
     const long sample = first_sample + done, samples = std::min<long>(division_.samples_together, count - done);
@@ -252,8 +258,8 @@ class Convolution {
                                             ? destination_of({sample, block, plane, first, rows, nullptr, 0})
                                             : Destination{};
         compute(member, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, to,
-                samples * map, next_input, destination);
-        next_input = {};
+                samples * map, next_input, upcoming, destination);
+        next_input = upcoming = {};
         if (dense) to += weights_->panels[member].output_blocks * samples * map;
       }
     }
@@ -316,7 +322,7 @@ class Convolution {
 
   // `begin` is the source's element that the pixels count from.
   void compute(int panel, std::int64_t begin, const Phase& phase, const Pixels& pixels, int count, float* values,
-               long block, const Ahead& next_input, const Destination& destination) const {
+               long block, const Ahead& next_input, const Ahead& upcoming, const Destination& destination) const {
     const Tap* taps = phase.taps.data();
     const int tap_count = static_cast<int>(phase.taps.size());
     const long *in = pixels.in.data(), *out = pixels.out.data();
@@ -346,7 +352,7 @@ class Convolution {
       case Form::depthwise: {
         const float* of_block = weights_->data() + static_cast<std::int64_t>(panel) * weights_->taps * kBlock;
         kernels().depthwise({source_.at(0, panel) + begin, taps, tap_count, phase.run, pixels.of_row, of_block,
-                             next_input, destination, values, in, out, count});
+                             next_input, upcoming, destination, values, in, out, count});
         return;
       }
       case Form::dense: {
@@ -360,7 +366,7 @@ class Convolution {
         kernels().convolve({source_.at(0, p.first_input_block) + begin, static_cast<long>(source_.block_stride),
                             p.input_blocks, p.last_channels, taps, tap_count, weights_->taps,
                             weights_->data() + p.offset, weights_->by_sign && !weights_->adjoint, p.output_blocks,
-                            next_weights, next_input, destination, values, block, in, out, count});
+                            next_weights, next_input, upcoming, destination, values, block, in, out, count});
         return;
       }
     }
@@ -390,7 +396,10 @@ BatchStep convolve(std::shared_ptr<const PackedWeights> weights, const Window& w
       throw std::invalid_argument("convolve: kernel, strides and dilations must be 1 or more");
   const auto convolution = std::make_shared<const Convolution>(std::move(weights), window, source, std::move(epilogue));
   return {source.samples,
-          [convolution](int threads, int first, int count) { convolution->run(threads, first, count); }};
+          [convolution](int threads, int first, int count, const Ahead& upcoming) {
+            convolution->run(threads, first, count, upcoming);
+          },
+          [convolution] { return convolution->weights(); }};
 }
 
 }  // namespace lrpfast

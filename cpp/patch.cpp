@@ -146,7 +146,8 @@ BatchStep patch(std::shared_ptr<const PatchWeights> weights, const Window& windo
                 std::shared_ptr<Epilogue> epilogue) {
   check(*weights, window, source, *epilogue);
   const auto step = std::make_shared<const Patch>(std::move(weights), window, source, std::move(epilogue));
-  return {source.samples, [step](int threads, int first, int count) { step->run(threads, first, count); }};
+  return {source.samples,
+          [step](int threads, int first, int count, const Ahead&) { step->run(threads, first, count); }};
 }
 
 }  // namespace lrpfast

@@ -18,17 +18,29 @@ int Program::enter(std::shared_ptr<Figures> figures) {
 }
 
 void Program::run(int threads, const std::atomic<bool>& stop) const {
-  for (const Step& step : steps_) {
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
     if (stop) return;
-    step.run(threads);
+    steps_[i].run(threads, weights_behind(i));
   }
+}
+
+// Between layers lie steps without weights, such as those that clear a halo. No more is fetched than the second level
+// caches keep until it is read.
+Ahead Program::weights_behind(std::size_t step) const {
+  constexpr std::size_t kSoon = 4;
+  constexpr long kFloats = 256 * 1024;
+  for (std::size_t i = step + 1; i < std::min(steps_.size(), step + 1 + kSoon); ++i) {
+    const Ahead weights = steps_[i].weights();
+    if (weights.at != nullptr) return {weights.at, std::min(weights.floats, kFloats)};
+  }
+  return {nullptr, 0};
 }
 
 std::vector<double> Program::timed_run(int threads) const {
   std::vector<double> seconds;
-  for (const Step& step : steps_) {
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
     const auto start = std::chrono::steady_clock::now();
-    step.run(threads);
+    steps_[i].run(threads, weights_behind(i));
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
   return seconds;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -68,21 +69,24 @@ class Skip {
         columns_(weights_->side == 3 ? source.size[2] : epilogue_->size[2]),
         division_(*weights_, *epilogue_) {}
 
-  void run(int threads, int first, int count) const {
+  void run(int threads, int first, int count, const Ahead& upcoming) const {
     const int strips = division_.strips(threads, count), each = division_.pieces.count / strips;
-    const long places = static_cast<long>(count) * strips;
+    const long places = static_cast<long>(count) * strips, tasks = places * weights_->panels;
     const double work = static_cast<double>(weights_->floats()) / kBlock * epilogue_->size[1] * columns_ * count;
-    parallel_for(threads, places * weights_->panels, work / kUsualShare, [&](long task) {
+    parallel_for(threads, tasks, work / kUsualShare, [&](long task) {
       const int panel = static_cast<int>(division_.cached ? task % weights_->panels : task / places);
       const long place = division_.cached ? task / weights_->panels : task % places;
-      compute(panel, static_cast<int>(place % strips) * each, each, first + static_cast<int>(place / strips));
+      compute(panel, static_cast<int>(place % strips) * each, each, first + static_cast<int>(place / strips),
+              share_of(upcoming, task, tasks));
     });
   }
+
+  Ahead weights() const { return {weights_->at(0, 0, 0), static_cast<long>(weights_->floats())}; }
 
  private:
   static constexpr int kUsualShare = 4;  // of the inputs one in so many is not zero
 
-  void compute(int panel, int first_piece, int pieces, int sample) const {
+  void compute(int panel, int first_piece, int pieces, int sample, const Ahead& upcoming) const {
     const int first = division_.pieces.first(first_piece), end = division_.pieces.first(first_piece + pieces);
     SkipTask task{};
     task.taps = weights_->side;
@@ -95,10 +99,10 @@ class Skip {
     task.sum_block = task.sum_row * (end - first);
     float* sums = scratch(kSums, static_cast<std::size_t>(task.panel) * task.sum_block);
     std::fill_n(sums, task.panel * task.sum_block, 0.0f);
-    const int together = skip_blocks(task.taps);
-    for (int block = 0; block < source_.blocks; block += together) {
-      task.blocks = std::min(together, source_.blocks - block);
-      add(panel, sample, block, first, end, task, sums);
+    const int together = skip_blocks(task.taps), groups = quotient_up(source_.blocks, together);
+    for (int group = 0; group < groups; ++group) {
+      task.blocks = std::min(together, source_.blocks - group * together);
+      add(panel, sample, group, first, end, task, sums, share_of(upcoming, group, groups));
     }
     const int edge = task.taps - 1 - before_[1];  // columns to the left of the map
     for (int b = 0; b < task.panel; ++b)
@@ -111,8 +115,9 @@ class Skip {
   }
 
   // What a group of input blocks adds to the rows [first, end).
-  void add(int panel, int sample, int block, int first, int end, SkipTask& task, float* sums) const {
-    const int group = block / skip_blocks(task.taps);
+  void add(int panel, int sample, int group, int first, int end, SkipTask& task, float* sums,
+           const Ahead& upcoming) const {
+    const int block = group * skip_blocks(task.taps);
     const bool more = !division_.cached && block + task.blocks < source_.blocks;
     for (int k = 0; k < task.taps; ++k) {
       // Of these, the rows for which the kernel row lies in the map; the only one always does.
@@ -123,9 +128,11 @@ class Skip {
       task.input = source_.row(sample, block, 0, static_cast<std::int64_t>(from + k - before_[0]) * strides_[0]);
       task.weights = weights_->at(panel, group, k);
       task.sums = sums + (from - first) * task.sum_row;
-      const long lines = static_cast<long>(task.blocks) * kBlock * task.taps * task.panel;
-      task.ahead = more ? weights_->at(panel, group + 1, k) : task.weights;
-      task.ahead_lines = more ? static_cast<int>(lines / (static_cast<long>(task.rows) * task.columns) + 1) : 0;
+      const long floats = static_cast<long>(task.blocks) * kBlock * task.taps * task.panel * kBlock;
+      const Ahead ahead = more ? Ahead{weights_->at(panel, group + 1, k), floats} : share_of(upcoming, k, task.taps);
+      const long pixels = static_cast<long>(task.rows) * task.columns;
+      task.ahead = ahead.at;
+      task.ahead_lines = ahead.at == nullptr ? 0 : static_cast<int>(ahead.floats / kBlock / pixels + 1);
       kernels().skip(task);
     }
   }
@@ -236,20 +243,28 @@ BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window,
                std::shared_ptr<Epilogue> epilogue) {
   check(*weights, window, source, *epilogue);
   const auto step = std::make_shared<const Skip>(std::move(weights), window, source, std::move(epilogue));
-  return {source.samples, [step](int threads, int first, int count) { step->run(threads, first, count); }};
+  return {
+      source.samples,
+      [step](int threads, int first, int count, const Ahead& upcoming) { step->run(threads, first, count, upcoming); },
+      [step] { return step->weights(); }};
 }
 
-BatchStep sparse_or(BatchStep sparse, BatchStep dense, const Tensor& source, double threshold) {
+BatchStep sparse_or(const BatchStep& sparse, const BatchStep& dense, const Tensor& source, double threshold) {
   if (sparse.samples() != source.samples || dense.samples() != source.samples)
     throw std::invalid_argument("sparse_or: steps for other numbers of samples than the source has");
-  return {source.samples, [sparse = std::move(sparse), dense = std::move(dense), source = source.borrowed(), threshold](
-                              int threads, int first, int count) {
+  const auto is_sparse = std::make_shared<std::atomic<bool>>(true);
+  return {source.samples,
+          [sparse, dense, is_sparse, source = source.borrowed(), threshold](int threads, int first, int count,
+                                                                            const Ahead& upcoming) {
             const std::vector<char> choice = sparse_samples(source, threshold, threads, first, count);
+            *is_sparse = choice[0] != 0;
             for (int begin = 0, end = 0; begin < count; begin = end) {
               while (end < count && choice[end] == choice[begin]) ++end;
-              (choice[begin] ? sparse : dense).run_some(threads, first + begin, end - begin);
+              (choice[begin] ? sparse : dense).run_some(threads, first + begin, end - begin, upcoming);
             }
-          }};
+          },
+          // What samples are like that went before, the next ones mostly are.
+          [sparse, dense, is_sparse] { return (*is_sparse ? sparse : dense).weights(); }};
 }
 
 }  // namespace lrpfast

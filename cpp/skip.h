@@ -49,6 +49,6 @@ BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window,
 // A step that runs `sparse` for the samples of `source` of whose values at most a share of `threshold` is not zero, and
 // `dense` for the others. The share is that of some rows of its maps, so that finding it costs next to nothing; it
 // depends on the sample alone.
-BatchStep sparse_or(BatchStep sparse, BatchStep dense, const Tensor& source, double threshold);
+BatchStep sparse_or(const BatchStep& sparse, const BatchStep& dense, const Tensor& source, double threshold);
 
 }  // namespace lrpfast

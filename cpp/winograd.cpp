@@ -299,7 +299,7 @@ BatchStep winograd(std::shared_ptr<const WinogradWeights> weights, const std::ar
                    const Tensor& source, std::shared_ptr<Epilogue> epilogue) {
   check(*weights, before, source, *epilogue);
   return {source.samples, [weights = std::move(weights), before, source = source.borrowed(),
-                           epilogue = std::move(epilogue)](int threads, int first, int count) {
+                           epilogue = std::move(epilogue)](int threads, int first, int count, const Ahead&) {
             Run(*weights, before, source, *epilogue, threads, first, count).run();
           }};
 }

@@ -16,9 +16,9 @@ namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
 
-// What tiles are to fetch for later tasks: with each input block a share of the weights, and of the inputs.
+// What tiles are to fetch for later tasks and steps: with each input block a share of the weights, and of the inputs.
 struct Next {
-  Fetching<> weights, input;
+  Fetching<> weights, input, upcoming;
   Fetching<true> output;
 };
 
@@ -62,6 +62,8 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Next& ne
       const long tap_floats = static_cast<long>(channels) * kRow;
       next.weights.fetch();
       next.weights.move_on();
+      next.upcoming.fetch();
+      next.upcoming.move_on();
       next.input.fetch(b * task.input_block);
       for (int t = 0; t < task.tap_count; ++t)
         add_channels<Pixels, kWidth, BySign>(block + task.taps[t].input, weights + task.taps[t].index * tap_floats,
@@ -101,7 +103,10 @@ template <int Panel, bool BySign>
 void panel_of(const ConvolutionTask& task) {
   constexpr int kPixels = tile_pixels(Panel, BySign);
   const long count = (task.pixels + kPixels - 1) / kPixels;
-  Next next{{task.next_weights, count * task.blocks}, {task.next_input, count}, {task.destination.rows, count}};
+  Next next{{task.next_weights, count * task.blocks},
+            {task.next_input, count},
+            {task.upcoming, count * task.blocks},
+            {task.destination.rows, count}};
   tiles<kPixels, Panel, BySign>(task, task.input_pixels, task.output_pixels, task.pixels, next);
 }
 

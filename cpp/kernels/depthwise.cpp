@@ -70,7 +70,7 @@ template <int Run>
 void rows_of(const DepthwiseTask& task) {
   const int row = Run == 1 ? task.pixels : task.row, tiles = (row + kMost - 1) / kMost;
   const long visits = static_cast<long>((task.pixels + row - 1) / row) * tiles;
-  Fetching<> input(task.next_input, visits);
+  Fetching<> input(task.next_input, visits), upcoming(task.upcoming, visits);
   Fetching<true> output(task.destination.rows, visits);
   for (int first = 0; first < task.pixels; first += row)
     for (int i = 0; i < tiles; ++i) {
@@ -78,6 +78,8 @@ void rows_of(const DepthwiseTask& task) {
       const int past = static_cast<int>(static_cast<long>(row) * (i + 1) / tiles);
       input.fetch();
       input.move_on();
+      upcoming.fetch();
+      upcoming.move_on();
       output.fetch();
       output.move_on();
       tile_of<kMost, Run>(past - begin, task, task.input_pixels + first + begin, task.output_pixels + first + begin);

@@ -39,6 +39,7 @@ struct ConvolutionTask {
   int panel;             // output blocks of the panel
   Ahead next_weights;
   Ahead next_input;  // of the first input block; of the others the same
+  Ahead upcoming;    // weights of a step behind this one
   Destination destination;
   float* output;  // first output block of the panel
   long output_block;
@@ -75,7 +76,7 @@ struct DepthwiseTask {
   int run;  // so many taps after each other lie side by side in the input, and so do so many pixels; or both are 1
   int row;
   const float* weights;  // [tap][16]
-  Ahead next_input;
+  Ahead next_input, upcoming;
   Destination destination;
   float* output;
   const long* input_pixels;
