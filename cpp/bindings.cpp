@@ -157,45 +157,50 @@ void check_sizes(const Floats& weights, int groups = 1) {
 }
 
 std::shared_ptr<PackedWeights> pack(const Floats& weights, int groups, bool adjoint,
-                                    const std::optional<Floats>& for_negative) {
+                                    const std::optional<Floats>& for_negative, std::optional<Pool> pool) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs of a group, taps)");
   check_sizes(weights, groups);
   const float *data = weights.data(), *others = as_large(for_negative, weights);
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
   const py::gil_scoped_release unlocked;
-  return std::make_shared<PackedWeights>(data, others, outputs, inputs, taps, groups, adjoint);
+  if (!pool) pool.emplace();
+  return std::make_shared<PackedWeights>(*pool, data, others, outputs, inputs, taps, groups, adjoint);
 }
 
-std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoint, int threads) {
+std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoint, int threads,
+                                               std::optional<Pool> pool) {
   if (weights.ndim() != 3 || weights.shape(2) != 9)
     throw std::invalid_argument("weights must be (outputs, inputs, 9) for Winograd's algorithm");
   check_sizes(weights);
   const float* data = weights.data();
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const py::gil_scoped_release unlocked;
-  return std::make_shared<WinogradWeights>(data, outputs, inputs, adjoint, threads);
+  if (!pool) pool.emplace();
+  return std::make_shared<WinogradWeights>(*pool, data, outputs, inputs, adjoint, threads);
 }
 
 std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint, const std::optional<Floats>& for_negative,
-                                       int threads) {
+                                       int threads, std::optional<Pool> pool) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs, taps)");
   check_sizes(weights);
   const float *data = weights.data(), *others = as_large(for_negative, weights);
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
   const py::gil_scoped_release unlocked;
-  return std::make_shared<SkipWeights>(data, others, outputs, inputs, taps, adjoint, threads);
+  if (!pool) pool.emplace();
+  return std::make_shared<SkipWeights>(*pool, data, others, outputs, inputs, taps, adjoint, threads);
 }
 
-std::shared_ptr<PatchWeights> pack_patches(const Floats& weights, int rows, int columns) {
+std::shared_ptr<PatchWeights> pack_patches(const Floats& weights, int rows, int columns, std::optional<Pool> pool) {
   if (weights.ndim() != 3 || weights.shape(2) != static_cast<py::ssize_t>(rows) * columns)
     throw std::invalid_argument("weights must be (outputs, inputs, rows * columns) for patches");
   check_sizes(weights);
   const float* data = weights.data();
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const py::gil_scoped_release unlocked;
-  return std::make_shared<PatchWeights>(data, outputs, inputs, rows, columns);
+  if (!pool) pool.emplace();
+  return std::make_shared<PatchWeights>(*pool, data, outputs, inputs, rows, columns);
 }
 
 py::array_t<double> read(const Figures& figures) {
@@ -277,7 +282,9 @@ void heed_signals() {
 
 void bind_types(py::module_& m) {
   m.attr("NARROW") = kNarrow;
-  py::class_<Pool>(m, "Pool").def(py::init<>()).def_property_readonly("bytes", &Pool::bytes);
+  py::class_<Pool>(m, "Pool")
+      .def(py::init<bool>(), "huge_pages"_a = false)
+      .def_property_readonly("bytes", &Pool::bytes);
   py::class_<Tensor>(m, "Tensor")
       .def(py::init(&make_tensor), "pool"_a, "samples"_a, "channels"_a, "size"_a, "before"_a = Size3{},
            "after"_a = Size3{})
@@ -290,17 +297,18 @@ void bind_types(py::module_& m) {
       .def("store", &store, "threads"_a);
   py::class_<Window>(m, "Window").def(py::init(&make_window), "kernel"_a, "strides"_a, "dilations"_a, "before"_a);
   py::class_<PackedWeights, std::shared_ptr<PackedWeights>>(m, "PackedWeights")
-      .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a, "for_negative"_a = py::none())
+      .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a, "for_negative"_a = py::none(), "pool"_a = py::none())
       .def_property_readonly("is_narrow", [](const PackedWeights& w) { return w.form == Form::narrow; })
       .def_property_readonly("bytes", [](const PackedWeights& w) { return w.floats() * sizeof(float); });
   py::class_<WinogradWeights, std::shared_ptr<WinogradWeights>>(m, "WinogradWeights")
-      .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a, "threads"_a = 1)
+      .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a, "threads"_a = 1, "pool"_a = py::none())
       .def_property_readonly("bytes", [](const WinogradWeights& w) { return w.floats() * sizeof(float); });
   py::class_<SkipWeights, std::shared_ptr<SkipWeights>>(m, "SkipWeights")
-      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a, "for_negative"_a = py::none(), "threads"_a = 1)
+      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a, "for_negative"_a = py::none(), "threads"_a = 1,
+           "pool"_a = py::none())
       .def_property_readonly("bytes", [](const SkipWeights& w) { return w.floats() * sizeof(float); });
   py::class_<PatchWeights, std::shared_ptr<PatchWeights>>(m, "PatchWeights")
-      .def(py::init(&pack_patches), "weights"_a, "rows"_a, "columns"_a)
+      .def(py::init(&pack_patches), "weights"_a, "rows"_a, "columns"_a, "pool"_a = py::none())
       .def_property_readonly("bytes", [](const PatchWeights& w) { return w.floats() * sizeof(float); });
   py::class_<FunctionParameters>(m, "FunctionParameters")
       .def(py::init<Function, float, float, float, float>(), "function"_a, "alpha"_a, "beta"_a, "low"_a, "high"_a);

@@ -121,7 +121,7 @@ void check(const PatchWeights& weights, const Window& window, const Tensor& sour
 
 }  // namespace
 
-PatchWeights::PatchWeights(const float* weights, int outputs, int inputs, int rows_, int columns_)
+PatchWeights::PatchWeights(Pool& pool, const float* weights, int outputs, int inputs, int rows_, int columns_)
     : source_channels(outputs), target_channels(inputs), rows(rows_), columns(columns_) {
   if (outputs < 1 || inputs < 1 || rows < 1 || columns < 1) throw std::invalid_argument("patch: weights of no size");
   const int taps = rows * columns;
@@ -131,7 +131,7 @@ PatchWeights::PatchWeights(const float* weights, int outputs, int inputs, int ro
     throw std::invalid_argument("patch: weights for " + std::to_string(channels) + " channels, not for 1 to " +
                                 std::to_string(kNarrow));
   width = quotient_up(columns * channels, kBlock);
-  memory_ = pool_.take(static_cast<std::size_t>(floats()));
+  memory_ = pool.take(static_cast<std::size_t>(floats()));
   float* packed = memory_.block.get();
   std::fill_n(packed, floats(), 0.0f);
   for (int source = 0; source < source_channels; ++source)

@@ -18,7 +18,7 @@ class PatchWeights {
  public:
   // `weights` is (outputs, inputs, rows * columns) of the convolution, as for PackedWeights.
   // std::invalid_argument if no target has weights, or more than kNarrow have.
-  PatchWeights(const float* weights, int outputs, int inputs, int rows, int columns);
+  PatchWeights(Pool& pool, const float* weights, int outputs, int inputs, int rows, int columns);
 
   int source_channels, target_channels;
   int rows, columns;         // of the kernel
@@ -31,7 +31,6 @@ class PatchWeights {
   std::int64_t floats() const { return blocks_of(source_channels) * kBlock * channel(); }
 
  private:
-  Pool pool_;
   Pool::Memory memory_;
 };
 

@@ -187,7 +187,7 @@ std::vector<char> sparse_samples(const Tensor& source, double threshold, int thr
 
 }  // namespace
 
-SkipWeights::SkipWeights(const float* weights, const float* for_negative, int outputs, int inputs, int taps,
+SkipWeights::SkipWeights(Pool& pool, const float* weights, const float* for_negative, int outputs, int inputs, int taps,
                          bool adjoint_, int threads)
     : source_channels(adjoint_ ? outputs : inputs),
       target_channels(for_negative ? 2 * blocks_of(inputs) * kBlock
@@ -203,7 +203,7 @@ SkipWeights::SkipWeights(const float* weights, const float* for_negative, int ou
   const int source_blocks = blocks_of(source_channels), target_blocks = blocks_of(target_channels);
   panels = quotient_up(target_blocks / blocks_together, widest_panel(side) / blocks_together);
   floats_ = static_cast<std::int64_t>(taps) * source_blocks * kBlock * target_blocks * kBlock;
-  memory_ = pool_.take(static_cast<std::size_t>(floats_));
+  memory_ = pool.take(static_cast<std::size_t>(floats_));
   parallel_for(threads, static_cast<long>(panels) * source_blocks, static_cast<double>(floats_), [&](long task) {
     const int panel = static_cast<int>(task / source_blocks), block = static_cast<int>(task % source_blocks);
     const int first = first_block(panel) * kBlock, lanes = first_block(panel + 1) * kBlock - first;

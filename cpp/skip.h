@@ -17,8 +17,8 @@ class SkipWeights {
   // which takes `outputs` channels to `inputs`. Weights `for_negative` inputs of the convolution are for the adjoint of
   // one tap, which then makes two blocks for each block of inputs, as in PackedWeights. std::invalid_argument for
   // others, or a number of channels below 1.
-  SkipWeights(const float* weights, const float* for_negative, int outputs, int inputs, int taps, bool adjoint,
-              int threads);
+  SkipWeights(Pool& pool, const float* weights, const float* for_negative, int outputs, int inputs, int taps,
+              bool adjoint, int threads);
 
   int source_channels, target_channels, side;  // `side` is 1 or 3
   bool adjoint;
@@ -34,7 +34,6 @@ class SkipWeights {
 
  private:
   std::int64_t offset(int panel, int group, int kernel_row) const;
-  Pool pool_;
   Pool::Memory memory_;
   std::int64_t floats_ = 0;
 };

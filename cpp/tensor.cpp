@@ -15,67 +15,6 @@
 
 namespace lrpfast {
 
-struct Pool::Shelf {
-  struct Block {
-    std::size_t floats;
-    float* start;
-  };
-  std::mutex mutex;
-  std::vector<Block> free;  // the last came back last
-  std::vector<float*> all;
-  std::size_t floats = 0;
-
-  ~Shelf() {
-    for (float* block : all) std::free(block);
-  }
-
-  // What came back last is most likely in the cache still, if it is not much too large; else the smallest that will do.
-  Block take(std::size_t wanted) {
-    std::size_t best = free.size();
-    for (std::size_t i = free.size(); i > 0; --i) {
-      const std::size_t floats_there = free[i - 1].floats;
-      if (floats_there < wanted || (best < free.size() && floats_there >= free[best].floats)) continue;
-      best = i - 1;
-      if (floats_there <= wanted + wanted / 2) break;
-    }
-    if (best == free.size()) return {0, nullptr};
-    const Block taken = free[best];
-    free.erase(free.begin() + static_cast<std::ptrdiff_t>(best));
-    return taken;
-  }
-};
-
-Pool::Pool() : shelf_(std::make_shared<Shelf>()) {}
-
-std::size_t Pool::bytes() const {
-  const std::lock_guard<std::mutex> lock(shelf_->mutex);
-  return shelf_->floats * sizeof(float);
-}
-
-Pool::Memory Pool::take(std::size_t floats) {
-  constexpr std::size_t kAlign = 64;
-  floats = (floats + kBlock - 1) / kBlock * kBlock;
-  const std::lock_guard<std::mutex> lock(shelf_->mutex);
-  Shelf::Block block = shelf_->take(floats);
-  if (block.start == nullptr) {
-    shelf_->all.reserve(shelf_->all.size() + 1);
-    shelf_->free.reserve(shelf_->all.size() + 1);  // so that no block fails to come back
-    block = {floats, static_cast<float*>(std::aligned_alloc(kAlign, floats * sizeof(float)))};
-    if (block.start == nullptr) throw std::bad_alloc();
-    shelf_->all.push_back(block.start);
-    shelf_->floats += floats;
-  }
-  const std::weak_ptr<Shelf> home = shelf_;
-  return {{block.start,
-           [home, size = block.floats](float* returned) {
-             const std::shared_ptr<Shelf> shelf = home.lock();
-             if (shelf == nullptr) return;
-             const std::lock_guard<std::mutex> shelved(shelf->mutex);
-             shelf->free.push_back({size, returned});
-           }},
-          shelf_};
-}
-
 Tensor::Tensor(Pool& pool, int samples_, int channels_, Size3 size_, Size3 before_, Size3 after_)
     : samples(samples_), channels(channels_), size(size_), before(before_), after(after_) {
   double floats = static_cast<double>(samples) * channels;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "pool.h"
 #include "program.h"
 
 namespace lrpfast {
@@ -18,26 +19,6 @@ inline int quotient_up(int a, int b) { return (a + b - 1) / b; }
 
 // Blocks that hold so many channels.
 inline int blocks_of(int channels) { return quotient_up(channels, kBlock); }
-
-// Hands out aligned memory and takes it back for later requests: fresh pages cost more than the arithmetic on them. May
-// be used from many threads.
-class Pool {
- public:
-  Pool();
-  // Goes back to the pool when the last copy of `block` dies. The memory itself lives as long as the pool or any copy
-  // of `shelf`.
-  struct Memory {
-    std::shared_ptr<float> block;
-    std::shared_ptr<void> shelf;
-  };
-  Memory take(std::size_t floats);
-  // All memory of the pool, lent out or not.
-  std::size_t bytes() const;
-
- private:
-  struct Shelf;
-  std::shared_ptr<Shelf> shelf_;
-};
 
 // Layout [sample][block][plane][row][column][16] with a halo of zeros around each map.
 class Tensor {

@@ -22,8 +22,8 @@ std::vector<int> targets_with_weights(const float* weights, int outputs, int inp
   return found;
 }
 
-PackedWeights::PackedWeights(const float* weights, const float* for_negative, int outputs, int inputs_per_group,
-                             int taps_, int groups, bool adjoint_)
+PackedWeights::PackedWeights(Pool& pool, const float* weights, const float* for_negative, int outputs,
+                             int inputs_per_group, int taps_, int groups, bool adjoint_)
     : taps(taps_), adjoint(adjoint_), by_sign(for_negative != nullptr) {
   if (outputs < 1 || inputs_per_group < 1 || taps < 1 || groups < 1 || outputs % groups != 0)
     throw std::invalid_argument("weights whose channels do not divide into their groups");
@@ -39,20 +39,20 @@ PackedWeights::PackedWeights(const float* weights, const float* for_negative, in
     form = !targets.empty() && targets.size() <= kNarrow ? Form::narrow : Form::dense;
   switch (form) {
     case Form::depthwise:
-      pack_depthwise(weights);
+      pack_depthwise(pool, weights);
       break;
     case Form::narrow:
-      pack_narrow(weights, inputs);
+      pack_narrow(pool, weights, inputs);
       break;
     case Form::dense:
-      pack_panels(weights, for_negative, inputs_per_group, groups);
+      pack_panels(pool, weights, for_negative, inputs_per_group, groups);
       break;
   }
 }
 
-void PackedWeights::pack_depthwise(const float* weights) {
+void PackedWeights::pack_depthwise(Pool& pool, const float* weights) {
   floats_ = static_cast<std::int64_t>(blocks_of(target_channels)) * taps * kBlock;
-  memory_ = pool_.take(floats_);
+  memory_ = pool.take(floats_);
   for (int block = 0; block < blocks_of(target_channels); ++block)
     for (int tap = 0; tap < taps; ++tap)
       for (int lane = 0; lane < kBlock; ++lane) {
@@ -62,10 +62,10 @@ void PackedWeights::pack_depthwise(const float* weights) {
       }
 }
 
-void PackedWeights::pack_narrow(const float* weights, int inputs) {
+void PackedWeights::pack_narrow(Pool& pool, const float* weights, int inputs) {
   const int blocks = blocks_of(source_channels);
   floats_ = static_cast<std::int64_t>(blocks) * taps * static_cast<std::int64_t>(targets.size()) * kBlock;
-  memory_ = pool_.take(floats_);
+  memory_ = pool.take(floats_);
   float* packed = memory_.block.get();
   for (int block = 0; block < blocks; ++block)
     for (int tap = 0; tap < taps; ++tap)
@@ -77,7 +77,8 @@ void PackedWeights::pack_narrow(const float* weights, int inputs) {
         }
 }
 
-void PackedWeights::pack_panels(const float* weights, const float* for_negative, int inputs_per_group, int groups) {
+void PackedWeights::pack_panels(Pool& pool, const float* weights, const float* for_negative, int inputs_per_group,
+                                int groups) {
   const int target_group = target_channels / groups, source_group = source_channels / groups;
   const int members = by_sign && adjoint ? 2 : 1;    // blocks of targets for one of the map's
   const int variants = by_sign && !adjoint ? 2 : 1;  // weights for a pair of channels
@@ -104,7 +105,7 @@ void PackedWeights::pack_panels(const float* weights, const float* for_negative,
     }
     panels_together = parts;
   }
-  memory_ = pool_.take(floats_);
+  memory_ = pool.take(floats_);
   float* packed = memory_.block.get();
   const auto weight = [&](int source, int target, int tap, bool negative) {
     const bool linked = target < target_channels && source / source_group == target / target_group;

@@ -23,8 +23,8 @@ class PackedWeights {
   //
   // With weights `for_negative`, those are for inputs of the convolution that are not above zero, and the first ones
   // for the others. The adjoint then makes two blocks for each block of inputs: with the one weights and the other.
-  PackedWeights(const float* weights, const float* for_negative, int outputs, int inputs_per_group, int taps,
-                int groups, bool adjoint);
+  PackedWeights(Pool& pool, const float* weights, const float* for_negative, int outputs, int inputs_per_group,
+                int taps, int groups, bool adjoint);
 
   struct Panel {
     int first_output_block, output_blocks;
@@ -43,10 +43,9 @@ class PackedWeights {
   std::int64_t floats() const { return floats_; }
 
  private:
-  void pack_depthwise(const float* weights);
-  void pack_narrow(const float* weights, int inputs);
-  void pack_panels(const float* weights, const float* for_negative, int inputs_per_group, int groups);
-  Pool pool_;
+  void pack_depthwise(Pool& pool, const float* weights);
+  void pack_narrow(Pool& pool, const float* weights, int inputs);
+  void pack_panels(Pool& pool, const float* weights, const float* for_negative, int inputs_per_group, int groups);
   Pool::Memory memory_;
   std::int64_t floats_ = 0;
 };

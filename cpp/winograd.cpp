@@ -266,14 +266,14 @@ void check(const WinogradWeights& weights, const std::array<int, 2>& before, con
 
 }  // namespace
 
-WinogradWeights::WinogradWeights(const float* weights, int outputs, int inputs, bool adjoint, int threads)
+WinogradWeights::WinogradWeights(Pool& pool, const float* weights, int outputs, int inputs, bool adjoint, int threads)
     : source_channels(adjoint ? outputs : inputs), target_channels(adjoint ? inputs : outputs) {
   if (outputs < 1 || inputs < 1) throw std::invalid_argument("winograd: weights without channels");
   const int source_blocks = blocks_of(source_channels), target_blocks = blocks_of(target_channels);
   const int widest = kernels().winograd_panel, panels = quotient_up(target_blocks, widest);
   const std::int64_t channels = static_cast<std::int64_t>(source_blocks) * kBlock;
   floats_ = kPoints * channels * target_blocks * kBlock;
-  memory_ = pool_.take(static_cast<std::size_t>(floats_));
+  memory_ = pool.take(static_cast<std::size_t>(floats_));
   parallel_for(threads, static_cast<long>(panels) * source_blocks, static_cast<double>(floats_), [&](long task) {
     const int panel = static_cast<int>(task / source_blocks), block = static_cast<int>(task % source_blocks);
     const int lanes = std::min(widest, target_blocks - panel * widest) * kBlock;

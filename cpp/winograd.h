@@ -15,14 +15,13 @@ class WinogradWeights {
  public:
   // `weights` is (outputs, inputs, 9) of the convolution; `adjoint` packs the transposed map, which takes `outputs`
   // channels to `inputs`. std::invalid_argument if a number of channels is below 1.
-  WinogradWeights(const float* weights, int outputs, int inputs, bool adjoint, int threads);
+  WinogradWeights(Pool& pool, const float* weights, int outputs, int inputs, bool adjoint, int threads);
 
   int source_channels, target_channels;
   const float* data() const { return memory_.block.get(); }
   std::int64_t floats() const { return floats_; }
 
  private:
-  Pool pool_;
   Pool::Memory memory_;
   std::int64_t floats_ = 0;
 };

@@ -593,8 +593,9 @@ def test_channels_are_added_up_into_one(channels: int):
 # Memory, steps and programs
 
 
-def test_memory_that_was_given_back_is_taken_again():
-    pool = core.Pool()
+@pytest.mark.parametrize("huge_pages", [False, True])
+def test_memory_that_was_given_back_is_taken_again(huge_pages: bool):
+    pool = core.Pool(huge_pages)
     for _ in range(3):
         first, second = core.Tensor(pool, 1, 16, (1, 8, 8)), core.Tensor(pool, 1, 32, (1, 2, 2))
         del first, second
@@ -603,6 +604,18 @@ def test_memory_that_was_given_back_is_taken_again():
     assert pool.bytes == held == 4 * 16 * (64 + 8)
     tensors.append(core.Tensor(pool, 1, 16, (1, 1, 1)))
     assert pool.bytes > held
+
+
+@pytest.mark.parametrize("huge_pages", [False, True])
+def test_tensors_of_any_size_have_memory_of_their_own(huge_pages: bool):
+    pool, mebibyte = core.Pool(huge_pages), 2**20 // 64
+    sizes = [1, mebibyte, 3, 7 * mebibyte, 8 * mebibyte, 7 * mebibyte, 7, *[6 * mebibyte] * 3, 20]
+    tensors = [core.Tensor(pool, 1, 16, (1, 1, size)) for size in sizes]
+    for number, tensor in enumerate(tensors):
+        core.fill(tensor, number).run(THREADS)
+    for number, tensor in enumerate(tensors):
+        assert (tensor.store(THREADS) == number).all()
+    assert pool.bytes == 64 * sum(sizes)
 
 
 def test_a_tensor_knows_whether_it_has_a_halo():

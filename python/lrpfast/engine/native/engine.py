@@ -35,8 +35,8 @@ PASS_BYTES = 512 * 2**20
 class Workspace:
     """The programs for a number of samples of one shape, and the memory that they work on: a lane of one call."""
 
-    def __init__(self, plan: Plan, prepared: Prepared, samples: int) -> None:
-        self.pool = core.Pool()
+    def __init__(self, plan: Plan, prepared: Prepared, pool: core.Pool, samples: int) -> None:
+        self.pool = pool
         self.forward = ForwardPass(plan, prepared, self.pool, samples)
         self._relevance: OrderedDict[tuple[int, frozenset[str], frozenset[str]], RelevancePass] = OrderedDict()
 
@@ -109,8 +109,9 @@ class NativeEngine:
         self.max_memory = max_memory
         self._threads = threads
         self.bench = Bench(self.threads)
+        pool = self._pool()
         self.weights = {
-            step.node.name: PreparedWeights(step.node.layer, self.bench.threads)
+            step.node.name: PreparedWeights(step.node.layer, pool, self.bench.threads)
             for step in plan.steps
             if isinstance(step.node.layer, Weighted)
         }
@@ -128,6 +129,10 @@ class NativeEngine:
     def threads(self) -> int:
         """Threads of a call that begins now."""
         return self._threads or default_threads()
+
+    def _pool(self) -> core.Pool:
+        """New memory, for speed if nobody set a limit."""
+        return core.Pool(huge_pages=self.max_memory is None)
 
     def _of_shape(self, shape: Shape, seen: frozenset[str] = frozenset()) -> OfShape:
         """What is kept for a shape, in the graph's layout, and for layers whose output is looked at; made on first
@@ -147,7 +152,8 @@ class NativeEngine:
         """As many as keep within the memory and in the cache."""
         known = self._of_shape(shape)
         if explanations not in known.bytes_each:
-            one = Workspace(self.plan, known.prepared, 1)  # never run, so the system has not given it the memory
+            # never run, so the system has not given it the memory
+            one = Workspace(self.plan, known.prepared, self._pool(), 1)
             one.relevance(explanations)
             known.bytes_each[explanations] = one.bytes
         limit = PASS_BYTES
@@ -167,7 +173,7 @@ class NativeEngine:
             home = known.free.setdefault(each, [])
             found = home[-count:]  # and back in this order: the same calls find the same workspaces
             del home[-count:]
-        made = [Workspace(self.plan, known.prepared, each) for _ in range(count - len(found))]
+        made = [Workspace(self.plan, known.prepared, self._pool(), each) for _ in range(count - len(found))]
         return State([*made, *found], home, KEPT_PASSES * threads)
 
     def forward(self, x: Array, inside: Inside = NOTHING_INSIDE) -> tuple[Array, State]:

@@ -25,11 +25,13 @@ class PreparedWeights:
     """The packed weights of one layer, for every direction, stack and method that is asked for.
 
     Those of a transposed convolution are packed as of the convolution that it is the adjoint of: what it calls its
-    outputs are inputs here.
+    outputs are inputs here. The memory is of a pool that all layers share: many have few weights, and small pieces of
+    memory get no huge pages.
     """
 
-    def __init__(self, layer: Weighted, threads: int = 1) -> None:
+    def __init__(self, layer: Weighted, pool: core.Pool, threads: int) -> None:
         self.layer = layer
+        self.pool = pool
         self.threads = threads
         self.transposed = isinstance(layer, TransposedConvolution)
         self.groups = layer.groups if isinstance(layer, Convolution | TransposedConvolution) else 1
@@ -52,14 +54,15 @@ class PreparedWeights:
     def _pack(self, weight: Floats, for_negative: Floats | None, adjoint: bool, method: Method) -> Packed:
         match method:
             case "winograd":
-                return core.WinogradWeights(weight, adjoint, self.threads)
+                return core.WinogradWeights(weight, adjoint, self.threads, self.pool)
             case "skip":
-                return core.SkipWeights(weight, adjoint, for_negative, self.threads)
+                return core.SkipWeights(weight, adjoint, for_negative, self.threads, self.pool)
             case "patch":
                 assert isinstance(self.layer, Convolution)
-                return core.PatchWeights(weight, *self.layer.window.kernel)
+                rows, columns = self.layer.window.kernel
+                return core.PatchWeights(weight, rows, columns, self.pool)
             case "dense":
-                return core.PackedWeights(weight, self.groups, adjoint, for_negative)
+                return core.PackedWeights(weight, self.groups, adjoint, for_negative, self.pool)
 
     @property
     def bytes(self) -> int:
