@@ -323,8 +323,6 @@ class Backward:
         if prepared.denominator == "constant":
             assert prepared.constant is not None
             return prepared.constant
-        if prepared in forward.denominators:
-            return forward.denominators[prepared]
         return (*prepared.stack.free(), [forward.values[name] for name in stage.inputs])
 
     def _divide(self, prepared: PreparedStack, linear: LinearMap, quotient: core.Quotient, s: core.Tensor) -> None:

@@ -7,7 +7,6 @@ from lrpfast.engine.native.elementwise_maps import SumMap
 from lrpfast.engine.native.layout import Floats, Recorder, size3
 from lrpfast.engine.native.maps import LinearMap, kept
 from lrpfast.engine.native.prepared import Prepared, Stage, only_moves
-from lrpfast.engine.native.prepared_stack import PreparedStack
 from lrpfast.engine.native.routes import places
 from lrpfast.engine.native.stacks import WHOLE
 from lrpfast.engine.plan import Plan
@@ -23,7 +22,6 @@ class ForwardPass:
         self.on = Recorder(pool)
         self.values: dict[str, core.Tensor] = {}
         self.winners: dict[str, core.Tensor] = {}
-        self.denominators: dict[PreparedStack, core.Tensor] = {}
         self.ahead: dict[str, core.Tensor] = {}  # values ahead of a pool, by the name of the pooled value
         self.input = self._tensor(plan.graph.input)
         for stage in prepared.stages:
@@ -77,23 +75,8 @@ class ForwardPass:
             linear.evaluate(self.on, WHOLE, [AS_IS], inputs, kept(values))
             self.on.add(core.affine(values, None, bias, values))
             self.on.add(core.take_up([values], self._activation(stage, out)))
-        elif stage.sums_up:
-            self._summed(stage, linear, inputs, out, bias)
         else:
             linear.evaluate(self.on, WHOLE, [AS_IS], inputs, self._activation(stage, out, bias))
-
-    def _summed(
-        self, stage: Stage, linear: LinearMap, inputs: list[core.Tensor], out: core.Tensor, bias: Floats | None
-    ) -> None:
-        """The values as the sum of the denominators, which are kept for the way back."""
-        terms = []
-        for prepared in stage.stacks:
-            shape = (prepared.channels, *linear.out_shape[1:])
-            whole = self.denominators[prepared] = self.on.tensor(self.samples, shape)
-            linear.evaluate(self.on, *prepared.stack.free(), inputs, kept(whole))
-            each = prepared.channels // len(prepared.shares)
-            terms += [whole.channels_from(g * each, linear.out_shape[0]) for g in range(len(prepared.shares))]
-        self.on.add(core.take_up(terms, self._activation(stage, out, bias)))
 
     def _activation(self, stage: Stage, out: core.Tensor, bias: Floats | None = None) -> core.Activation:
         pool: tuple[core.Window, core.Tensor, core.Tensor, float] | None = None

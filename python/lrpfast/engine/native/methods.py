@@ -27,9 +27,6 @@ SMALLEST_PATCH, PATCHES_BELOW = 25, 0.3
 #: values of a map that is larger than the second level cache, and weights that take a part of it
 LARGE_MAP, SMALL_WEIGHTS = 2**18, 2**16
 
-#: products per value from which on it takes longer to compute a map once more than to store and read another one
-WORTH_KEEPING = 128
-
 
 def winograd_pays(layer: Layer, shape: Shape) -> bool:
     """Whether a layer is a convolution for Winograd's algorithm, and large enough for it to be faster."""

@@ -15,7 +15,7 @@ from lrpfast import _native as core
 from lrpfast.engine.native.elementwise_maps import AffineMap, AverageMap, InterpolationMap, SumMap
 from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, window3
 from lrpfast.engine.native.maps import IDENTITY, ConvolutionMap, LinearMap
-from lrpfast.engine.native.methods import WORTH_KEEPING, roomy_nodes
+from lrpfast.engine.native.methods import roomy_nodes
 from lrpfast.engine.native.prepared_stack import PreparedStack, prepare_stack
 from lrpfast.engine.native.stacks import WHOLE, stacked
 from lrpfast.engine.native.weights import PreparedWeights
@@ -35,7 +35,7 @@ from lrpfast.model.layers import (
     fitted,
 )
 from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
-from lrpfast.rules.terms import AS_IS, NOTHING, InputPart, Part
+from lrpfast.rules.terms import AS_IS, NOTHING
 
 #: what rounding may do to a value behind several layers, in shares of the largest value around it
 ROUNDING = 1e-6
@@ -66,7 +66,6 @@ class Stage:
     window: core.Window | None = None
     margin: float = 0.0  # by which places of a pool may differ that show the same, in shares of the largest value there
     keeps_values: bool = False  # whether the values ahead of the pool are looked at later
-    is_chosen_from: bool = False  # whether a max pool picks winners among its values
     stacks: tuple[PreparedStack, ...] = ()
 
     @property
@@ -90,29 +89,6 @@ class Stage:
         stacks = [prepared.stack for prepared in self.stacks]
         whole = len(stacks) == 1 and stacks[0].blocks == WHOLE and stacks[0].parts == (AS_IS,)
         return whole and self.stacks[0].denominator == "forward" and stacks[0].groups[0].gate == "open"
-
-    @property
-    def sums_up(self) -> bool:
-        """Whether the forward pass's values are to be the sum of the denominators, which are kept for the way back.
-
-        That saves a convolution and costs digits, as much smaller values are left of two large ones. Where a max pool
-        picks winners it is not worth it: a near-tie that turns moves all relevance of a window.
-        """
-        if self.is_chosen_from or (isinstance(self.linear, ConvolutionMap) and self.linear.products < WORTH_KEEPING):
-            return False
-        totals: dict[InputPart, Part] = {}
-        for prepared in self.stacks:
-            stack = prepared.stack
-            gated = any(group.gate != "open" for group in stack.groups)
-            if prepared.denominator != "computed" or prepared.takes_own or gated:
-                return False
-            for entries in stack.entries:
-                for part, block in entries:
-                    if not isinstance(part, Part) or not isinstance(block, Part):
-                        return False
-                    totals[part] = totals.get(part, NOTHING) + block
-        covered = sum((part for part in totals if isinstance(part, Part)), NOTHING)
-        return bool(totals) and covered == AS_IS and all(total == AS_IS for total in totals.values())
 
     @property
     def channel_starts(self) -> list[int]:
@@ -207,28 +183,12 @@ def _stage(
                 for stack in stacked(step.groups, linear.together, linear.by_sign, step.positive_only and like_own)
             )
             keeps = any(stack.takes_own for stack in stacks) or any(group.gate != "open" for group in step.groups)
-            chosen = _is_chosen_from(plan, node)
-            stage = replace(stage, linear=linear, stacks=stacks, keeps_values=keeps, is_chosen_from=chosen)
-            if not stage.sums_up:
-                linear.prepare(WHOLE, False)
+            linear.prepare(WHOLE, False)
             if isinstance(step.rule, Gradient):
                 linear.prepare(WHOLE, True)
-            return stage
+            return replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)
         case _:
             return stage
-
-
-def _is_chosen_from(plan: Plan, node: Node) -> bool:
-    """Whether a max pool takes the node's values, as they are, activated, or moved."""
-    seen, waiting = {node.output}, [node.output]
-    while waiting:
-        for other in plan.graph.consumers.get(waiting.pop(), ()):
-            if isinstance(other.layer, MaxPool):
-                return True
-            if other.layer.kind in ("activation", "routing") and other.output not in seen:
-                seen.add(other.output)
-                waiting.append(other.output)
-    return False
 
 
 def _continues(stage: Stage, step: Step, plan: Plan) -> bool:
