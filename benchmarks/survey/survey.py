@@ -160,8 +160,11 @@ def scores(content: onnx.ModelProto, model: lrpfast.Model, x: Floats) -> Floats:
 
 
 def difference(found: Floats, expected: Floats) -> float:
-    """The largest difference, by the largest magnitude that was expected."""
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    """The largest difference, by the largest magnitude that was expected; infinity where a value found is no number."""
+    largest = np.abs(found - expected).max()
+    if largest == 0:
+        return 0.0
+    return float(largest / np.abs(expected).max()) if np.isfinite(largest) else float("inf")
 
 
 def files(folders: Sequence[Path]) -> Iterator[tuple[str, str, Callable[[], onnx.ModelProto]]]:
