@@ -129,10 +129,8 @@ class Skip {
       task.weights = weights_->at(panel, group, k);
       task.sums = sums + (from - first) * task.sum_row;
       const long floats = static_cast<long>(task.blocks) * kBlock * task.taps * task.panel * kBlock;
-      const Ahead ahead = more ? Ahead{weights_->at(panel, group + 1, k), floats} : share_of(upcoming, k, task.taps);
-      const long pixels = static_cast<long>(task.rows) * task.columns;
-      task.ahead = ahead.at;
-      task.ahead_lines = ahead.at == nullptr ? 0 : static_cast<int>(ahead.floats / kBlock / pixels + 1);
+      task.next_weights = more ? Ahead{weights_->at(panel, group + 1, k), floats} : Ahead{nullptr, 0};
+      task.upcoming = share_of(upcoming, k, task.taps);
       kernels().skip(task);
     }
   }

@@ -15,17 +15,21 @@ class Fetching {
  public:
   Fetching(const Ahead& ahead, long visits)
       : next_(ahead.at),
+        end_(ahead.at ? ahead.at + ahead.floats : nullptr),
         lines_(ahead.at && visits > 0 ? static_cast<int>((ahead.floats / kLine + visits - 1) / visits) : 0) {}
 
   // The share of this visit, so many floats on.
   inline void fetch(long offset = 0) const {
     for (int line = 0; line < lines_; ++line) __builtin_prefetch(next_ + offset + line * kLine, ToWrite, 2);
   }
-  inline void move_on() { next_ += static_cast<long>(lines_) * kLine; }
+  inline void move_on() {
+    next_ += static_cast<long>(lines_) * kLine;
+    if (next_ >= end_) lines_ = 0;
+  }
 
  private:
   static constexpr int kLine = 16;  // floats
-  const float* next_;
+  const float *next_, *end_;
   int lines_;
 };
 

@@ -224,8 +224,7 @@ struct SkipTask {
   int panel;             // output blocks
   float* sums;           // [panel][row][columns + taps - 1][16]: a pixel adds its tap t to column + taps - 1 - t
   long sum_block, sum_row;
-  const float* ahead;  // weights that are needed next; `ahead_lines` cache lines a pixel are fetched meanwhile
-  int ahead_lines;
+  Ahead next_weights, upcoming;  // of the next group, and of a step behind this one
 };
 
 // From the pixels of a row, and some blocks of inputs, to the patches that they reach in an image of few channels.

@@ -12,6 +12,7 @@
 // first level cache while pixels go by: 24 and 32 KiB. The end of a visit is a branch that nobody can predict: groups
 // of several blocks make visits longer, and a pixel's bits are read a visit ahead, so that a wrong guess is known at
 // once (a quarter faster).
+#include "ahead.h"
 #include "visit.h"
 
 namespace lrpfast {
@@ -80,15 +81,35 @@ template <int Width>
   all.add_to(to, task.sum_block);
 }
 
+// What a few pixels are to fetch for later groups and steps.
+struct Next {
+  Fetching<> weights, upcoming;
+
+  // With so many pixels at once.
+  Next(const SkipTask& task, int pixels)
+      : weights(task.next_weights, visits(task, pixels)), upcoming(task.upcoming, visits(task, pixels)) {}
+  inline void fetch() {
+    weights.fetch();
+    weights.move_on();
+    upcoming.fetch();
+    upcoming.move_on();
+  }
+
+ private:
+  static long visits(const SkipTask& task, int pixels) {
+    return static_cast<long>(task.rows) * ((task.columns + pixels - 1) / pixels);
+  }
+};
+
 template <int Width>
-void row_of_three(const SkipTask& task, const float* pixel, float* sums, const float* ahead) {
+void row_of_three(const SkipTask& task, const float* pixel, float* sums, Next& next) {
   const long block = task.sum_block, step = task.input_column;
   Visit visits[3];
   Sums<Width> a{}, b{}, c;
   visits[0].read(task.input_block, task.blocks, pixel);
   int left = task.columns;
   for (; left >= 3; left -= 3, pixel += 3 * step, sums += 3 * kBlock) {
-    for (int line = 0; line < 3 * task.ahead_lines; ++line, ahead += kBlock) __builtin_prefetch(ahead, 0, 2);
+    next.fetch();
     visits[1].read(task.input_block, task.blocks, pixel + step);
     c = {};
     scatter(task, visits[0], a, b, c);
@@ -102,6 +123,7 @@ void row_of_three(const SkipTask& task, const float* pixel, float* sums, const f
     scatter(task, visits[2], c, a, b);
     c.add_to(sums + 2 * kBlock, block);
   }
+  if (left > 0) next.fetch();
   for (; left > 0; --left, pixel += step, sums += kBlock) {
     c = {};
     scatter(task, visits[0], a, b, c);
@@ -115,31 +137,34 @@ void row_of_three(const SkipTask& task, const float* pixel, float* sums, const f
 }
 
 template <int Width>
-void row_of_one(const SkipTask& task, const float* pixel, float* sums, const float* ahead) {
+void row_of_one(const SkipTask& task, const float* pixel, float* sums, Next& next) {
   const long step = task.input_column;
   Visit visits[2];
   visits[0].read(task.input_block, task.blocks, pixel);
   int left = task.columns;
   for (; left >= 2; left -= 2, pixel += 2 * step, sums += 2 * kBlock) {
-    for (int line = 0; line < 2 * task.ahead_lines; ++line, ahead += kBlock) __builtin_prefetch(ahead, 0, 2);
+    next.fetch();
     visits[1].read(task.input_block, task.blocks, pixel + step);
     add_up<Width>(task, visits[0], sums);
     if (left > 2) visits[0].read(task.input_block, task.blocks, pixel + 2 * step);
     add_up<Width>(task, visits[1], sums + kBlock);
   }
-  if (left > 0) add_up<Width>(task, visits[0], sums);
+  if (left > 0) {
+    next.fetch();
+    add_up<Width>(task, visits[0], sums);
+  }
 }
 
 template <int Width>
 void rows_of(const SkipTask& task) {
-  const long ahead = static_cast<long>(task.columns) * task.ahead_lines * kBlock;
+  Next next(task, task.taps == 3 ? 3 : 2);
   for (int y = 0; y < task.rows; ++y) {
     const float* input = task.input + y * task.input_row;
     float* sums = task.sums + y * task.sum_row;
     if (task.taps == 3) {
-      if constexpr (Width <= 4) row_of_three<Width>(task, input, sums, task.ahead + y * ahead);
+      if constexpr (Width <= 4) row_of_three<Width>(task, input, sums, next);
     } else {
-      row_of_one<Width>(task, input, sums, task.ahead + y * ahead);
+      row_of_one<Width>(task, input, sums, next);
     }
   }
 }
