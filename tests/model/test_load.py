@@ -345,6 +345,18 @@ def test_all_unsupported_nodes_are_listed_at_once():
     assert "node 'y' (Det)" in text
 
 
+def test_what_does_not_fit_behind_an_unsupported_node_is_none_of_the_reasons():
+    """Queries and keys side by side, which exporters move ahead of the batch."""
+    nodes = [
+        node("Reshape", "x parted", "pair"), node("Transpose", "pair", "both", "moved", perm=[1, 0, 2, 3]),
+        node("Reshape", "both joined", "rows"), node("Hardmax", "rows", "y", "last"),
+    ]  # fmt: skip
+    shapes = {"parted": np.array([-1, 2, 4, 6]), "joined": np.array([12, 4])}
+    with pytest.raises(UnsupportedError) as caught:
+        load(make_model(nodes, ["N", 3, 4, 4], shapes))
+    assert [refusal.name for refusal in caught.value.refusals] == ["moved", "last"]
+
+
 def test_the_error_has_the_unsupported_nodes_as_data():
     nodes = [node("Hardmax", "x", "a", "norm"), node("Det", "a", "y")]
     with pytest.raises(UnsupportedError) as caught:

@@ -142,6 +142,11 @@ def _reaching(value: str, nodes: Iterable[Node]) -> tuple[Node, ...]:
     return tuple(reversed(found))
 
 
+def _activations(node: onnx.NodeProto, outputs: Sequence[Value]) -> dict[str, Value]:
+    """The outputs of a node as values that depend on the input."""
+    return {name: replace(value, is_activation=True) for name, value in zip(node.output, outputs, strict=False)}
+
+
 @dataclass
 class _Walk:
     """State of the walk: what is known of each value, the nodes made so far, and what was refused."""
@@ -155,6 +160,7 @@ class _Walk:
     nodes: list[Node] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)  # of nodes, with how many were asked to have each
     refusals: list[Refusal] = field(default_factory=list)
+    doubtful: set[str] = field(default_factory=set)  # values behind a refusal: what fits them or not says nothing
 
     def __post_init__(self) -> None:
         self.opsets = {domain_of(entry): entry.version for entry in self.model.opset_import}
@@ -232,18 +238,18 @@ class _Walk:
             name = node.name or node.output[0]
             self.refusals.append(Refusal(name, node.op_type, describe(node, inputs), str(error)))
             # Treated as an activation all the same, so that what comes behind it is looked at too.
-            known = {
-                name: replace(value, is_activation=True) for name, value in zip(node.output, outputs, strict=False)
-            }
-        except ModelError as error:
-            raise ModelError(
-                f"The model cannot be read: {describe(node, inputs)}: {error}. Repair it, or export it again."
-            ) from error
-        except NONSENSE as error:
-            raise ModelError(
-                f"The model cannot be read: {describe(node, inputs)}: its attributes or weights make no sense "
-                f"({type(error).__name__}: {error}). Repair it, or export it again."
-            ) from error
+            known = _activations(node, outputs)
+            self.doubtful.update(filter(None, node.output))
+        except (ModelError, *NONSENSE) as error:
+            if not self.doubtful.intersection(node.input):
+                sense = f"its attributes or weights make no sense ({type(error).__name__}: {error})"
+                reason = error if isinstance(error, ModelError) else sense
+                raise ModelError(
+                    f"The model cannot be read: {describe(node, inputs)}: {reason}. Repair it, or export it again."
+                ) from error
+            known = _activations(node, outputs)
+        if self.doubtful.intersection(node.input):
+            self.doubtful.update(filter(None, node.output))
         self.values.update(known)
 
     def _branch(self, node: onnx.NodeProto, name: str) -> list[Value]:
