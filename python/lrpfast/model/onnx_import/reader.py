@@ -212,6 +212,7 @@ class _Walk:
         inputs = tuple(self._value(name) if name else None for name in node.input)
         present = [value for value in inputs if value is not None]
         outputs = [Value(name) for name in node.output]
+        doubtful = bool(self.doubtful.intersection(node.input))
         try:
             if node.op_type == "If" and present[0].constant is not None:
                 outputs = self._branch(node, "then_branch" if present[0].constant.all() else "else_branch")
@@ -238,17 +239,16 @@ class _Walk:
             name = node.name or node.output[0]
             self.refusals.append(Refusal(name, node.op_type, describe(node, inputs), str(error)))
             # Treated as an activation all the same, so that what comes behind it is looked at too.
-            known = _activations(node, outputs)
-            self.doubtful.update(filter(None, node.output))
+            known, doubtful = _activations(node, outputs), True
         except (ModelError, *NONSENSE) as error:
-            if not self.doubtful.intersection(node.input):
+            if not doubtful:
                 sense = f"its attributes or weights make no sense ({type(error).__name__}: {error})"
                 reason = error if isinstance(error, ModelError) else sense
                 raise ModelError(
                     f"The model cannot be read: {describe(node, inputs)}: {reason}. Repair it, or export it again."
                 ) from error
             known = _activations(node, outputs)
-        if self.doubtful.intersection(node.input):
+        if doubtful:
             self.doubtful.update(filter(None, node.output))
         self.values.update(known)
 
