@@ -50,20 +50,10 @@ class Source {
  public:
   explicit Source(bool huge_pages) : large_(huge_pages && !kWatched ? std::size_t{8} << 20 : 0) {}
 
-  float* cut(std::size_t bytes) {
+  float* take(std::size_t bytes) {
+    float* block = bytes >= large_ || total_ + bytes < kFew ? of_heap(bytes) : of_piece(bytes);
     total_ += bytes;
-    if (bytes >= large_ || total_ < kFew) {
-      blocks_.emplace_back(static_cast<float*>(std::aligned_alloc(64, bytes)));
-      if (blocks_.back() == nullptr) throw std::bad_alloc();
-      return blocks_.back().get();
-    }
-    if (bytes > left_) {
-      pieces_.push_back(std::make_unique<Pages>(kPiece));
-      at_ = pieces_.back()->begin();
-      left_ = kPiece;
-    }
-    left_ -= bytes;
-    return reinterpret_cast<float*>(std::exchange(at_, at_ + bytes));
+    return block;
   }
   std::size_t total() const { return total_; }
 
@@ -77,6 +67,23 @@ class Source {
   struct Free {
     void operator()(float* block) const { std::free(block); }
   };
+
+  float* of_heap(std::size_t bytes) {
+    std::unique_ptr<float, Free> block(static_cast<float*>(std::aligned_alloc(64, bytes)));
+    if (block == nullptr) throw std::bad_alloc();
+    blocks_.push_back(std::move(block));
+    return blocks_.back().get();
+  }
+  float* of_piece(std::size_t bytes) {
+    if (bytes > left_) {
+      pieces_.push_back(std::make_unique<Pages>(kPiece));
+      at_ = pieces_.back()->begin();
+      left_ = kPiece;
+    }
+    left_ -= bytes;
+    return reinterpret_cast<float*>(std::exchange(at_, at_ + bytes));
+  }
+
   const std::size_t large_;
   std::vector<std::unique_ptr<float, Free>> blocks_;
   std::vector<std::unique_ptr<Pages>> pieces_;
@@ -109,7 +116,7 @@ struct Pool::Shelf {
     }
     if (best == free.size()) {
       free.reserve(++blocks);  // so that no block fails to come back
-      return {wanted, source.cut(wanted * sizeof(float))};
+      return {wanted, source.take(wanted * sizeof(float))};
     }
     const Block taken = free[best];
     free.erase(free.begin() + static_cast<std::ptrdiff_t>(best));

@@ -22,6 +22,10 @@ class Fetching {
   inline void fetch(long offset = 0) const {
     for (int line = 0; line < lines_; ++line) __builtin_prefetch(next_ + offset + line * kLine, ToWrite, 2);
   }
+  inline void fetch_and_move_on() {
+    fetch();
+    move_on();
+  }
   inline void move_on() {
     next_ += static_cast<long>(lines_) * kLine;
     if (next_ >= end_) lines_ = 0;

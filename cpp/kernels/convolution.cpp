@@ -60,10 +60,8 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Next& ne
     for (int b = first; b < past; ++b, block += task.input_block) {
       const int channels = b + 1 < task.blocks ? kBlock : task.last_channels;
       const long tap_floats = static_cast<long>(channels) * kRow;
-      next.weights.fetch();
-      next.weights.move_on();
-      next.upcoming.fetch();
-      next.upcoming.move_on();
+      next.weights.fetch_and_move_on();
+      next.upcoming.fetch_and_move_on();
       next.input.fetch(b * task.input_block);
       for (int t = 0; t < task.tap_count; ++t)
         add_channels<Pixels, kWidth, BySign>(block + task.taps[t].input, weights + task.taps[t].index * tap_floats,

@@ -76,12 +76,9 @@ void rows_of(const DepthwiseTask& task) {
     for (int i = 0; i < tiles; ++i) {
       const int begin = static_cast<int>(static_cast<long>(row) * i / tiles);
       const int past = static_cast<int>(static_cast<long>(row) * (i + 1) / tiles);
-      input.fetch();
-      input.move_on();
-      upcoming.fetch();
-      upcoming.move_on();
-      output.fetch();
-      output.move_on();
+      input.fetch_and_move_on();
+      upcoming.fetch_and_move_on();
+      output.fetch_and_move_on();
       tile_of<kMost, Run>(past - begin, task, task.input_pixels + first + begin, task.output_pixels + first + begin);
     }
 }

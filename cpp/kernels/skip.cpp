@@ -89,10 +89,8 @@ struct Next {
   Next(const SkipTask& task, int pixels)
       : weights(task.next_weights, visits(task, pixels)), upcoming(task.upcoming, visits(task, pixels)) {}
   inline void fetch() {
-    weights.fetch();
-    weights.move_on();
-    upcoming.fetch();
-    upcoming.move_on();
+    weights.fetch_and_move_on();
+    upcoming.fetch_and_move_on();
   }
 
  private:
