@@ -6,7 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+import lrpfast
 from lrpfast.composites import PRESETS
+from lrpfast.engine.reference import ReferenceEngine
 from oracles.onnx_models import make_model, node
 
 END = "<!-- end of figures -->"
@@ -95,12 +97,13 @@ def test_differences_beyond_rounding_are_named(backends):
     def row(preset, *figures):
         return backends.Comparison("small", "tests", preset, *figures)
 
-    rows = [row("epsilon", 1e-6), row("zplus", 3e-3, 2e-3, 1e-6), row("gradient", 4e-2, 1e-6, 1e-5)]
+    rows = [row("epsilon", 1e-6), row("zplus", 3e-3, 2e-3, 1e-6), row("gradient", 4e-2, 1e-6, 1e-5, 2, 1e-6)]
     first, *rest = backends.lines(rows)
     assert (
         first.startswith("1 of 3 explanations agree to 1e-04") and "1 of the other 2 differ by what rounding" in first
     )
     exceptions = rest[: len(rest) - 3]
+    assert any("1 of the 1 that are left" in line for line in exceptions)
     assert any("gradient" in line for line in exceptions) and not any("zplus" in line for line in exceptions)
     assert "| gradient " in rest[-1]
 
@@ -116,3 +119,52 @@ def test_figures_go_between_their_own_marks(backends, tmp_path, monkeypatch, cap
     assert (first, last) == ("<!-- others -->", "the end")
     assert "| small " in page.read_text().partition(backends.BEGIN)[2]
     assert "agree to 1e-04" in capsys.readouterr().out
+
+
+# Near-ties of max pools
+
+
+@pytest.fixture
+def near_ties(harness):
+    """The module that settles them."""
+    return harness("survey.near_ties")
+
+
+def pooled(**window):
+    """A convolution, a max pool, and a score for each channel."""
+    nodes = [NODES[0], node("MaxPool", "a", "b", **window), node("GlobalMaxPool", "b", "c"), *NODES[3:]]
+    return lrpfast.load(network(nodes))
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        dict(kernel_shape=[2, 2], strides=[2, 2]),
+        dict(kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 0, 1], dilations=[1, 3], ceil_mode=1),
+    ],
+)
+def test_native_winners_are_where_the_largest_values_are(near_ties, window):
+    model = pooled(**window)
+    plan, x = lrpfast.LRP(model).plan, np.random.default_rng(0).standard_normal((3, 3, 11, 12)).astype(np.float32)
+    values = ReferenceEngine(plan).forward(x.astype(np.float64))[1].values
+    winners = near_ties.native_winners(plan, x)
+    assert len(winners) == 2
+    for name, pool, seen in near_ties.pools(plan):
+        assert winners[name].shape == values[name].shape
+        for at in np.ndindex(winners[name].shape):
+            place = near_ties.place_of(pool, values[seen].shape, np.array(at), int(winners[name][at]))
+            assert values[seen][place] == values[name][at]
+
+
+@pytest.mark.parametrize(("behind", "turned"), [(1e-6, 1), (1e-3, 0)])
+def test_only_near_ties_are_settled_otherwise(near_ties, behind, turned):
+    """Two places of a picture make the score; the second is behind the first by so much."""
+    kernel = {"kernel": np.ones((1, 1, 1, 1), np.float32), "weight": np.ones((1, 1), np.float32)}
+    nodes = [node("Conv", "x kernel", "a"), node("GlobalMaxPool", "a", "c"), *NODES[3:]]
+    plan = lrpfast.LRP(lrpfast.load(make_model(nodes, ["N", 1, 1, 2], kernel)), "epsilon").plan
+    ((name, *_),) = near_ties.pools(plan)
+    engine = near_ties.Settled(plan, {name: np.ones((1, 1, 1, 1), np.int32)})
+    output, state = engine.forward(np.array([[[[1, 1 - behind]]]]))
+    relevance = engine.relevance(state, np.ones((1, 1, *output.shape[1:]))).relevance
+    assert engine.turned == turned
+    assert np.flatnonzero(relevance).tolist() == [turned]
