@@ -180,16 +180,15 @@ std::shared_ptr<WinogradWeights> pack_winograd(const Floats& weights, bool adjoi
   return std::make_shared<WinogradWeights>(*pool, data, outputs, inputs, adjoint, threads);
 }
 
-std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint, const std::optional<Floats>& for_negative,
-                                       int threads, std::optional<Pool> pool) {
+std::shared_ptr<SkipWeights> pack_skip(const Floats& weights, bool adjoint, int threads, std::optional<Pool> pool) {
   if (weights.ndim() != 3) throw std::invalid_argument("weights must be (outputs, inputs, taps)");
   check_sizes(weights);
-  const float *data = weights.data(), *others = as_large(for_negative, weights);
+  const float* data = weights.data();
   const int outputs = static_cast<int>(weights.shape(0)), inputs = static_cast<int>(weights.shape(1));
   const int taps = static_cast<int>(weights.shape(2));
   const py::gil_scoped_release unlocked;
   if (!pool) pool.emplace();
-  return std::make_shared<SkipWeights>(*pool, data, others, outputs, inputs, taps, adjoint, threads);
+  return std::make_shared<SkipWeights>(*pool, data, outputs, inputs, taps, adjoint, threads);
 }
 
 std::shared_ptr<PatchWeights> pack_patches(const Floats& weights, int rows, int columns, std::optional<Pool> pool) {
@@ -304,8 +303,7 @@ void bind_types(py::module_& m) {
       .def(py::init(&pack_winograd), "weights"_a, "adjoint"_a, "threads"_a = 1, "pool"_a = py::none())
       .def_property_readonly("bytes", [](const WinogradWeights& w) { return w.floats() * sizeof(float); });
   py::class_<SkipWeights, std::shared_ptr<SkipWeights>>(m, "SkipWeights")
-      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a, "for_negative"_a = py::none(), "threads"_a = 1,
-           "pool"_a = py::none())
+      .def(py::init(&pack_skip), "weights"_a, "adjoint"_a, "threads"_a = 1, "pool"_a = py::none())
       .def_property_readonly("bytes", [](const SkipWeights& w) { return w.floats() * sizeof(float); });
   py::class_<PatchWeights, std::shared_ptr<PatchWeights>>(m, "PatchWeights")
       .def(py::init(&pack_patches), "weights"_a, "rows"_a, "columns"_a, "pool"_a = py::none())
@@ -407,6 +405,13 @@ void bind_linear_maps(py::module_& m) {
       [](std::shared_ptr<SkipWeights> weights, const Window& window, const Tensor& source,
          std::shared_ptr<Epilogue> epilogue) { return skip(std::move(weights), window, source, std::move(epilogue)); },
       "weights"_a.none(false), "window"_a, "source"_a, "epilogue"_a.none(false));
+  m.def(
+      "skip_by_sign",
+      [](std::shared_ptr<SkipWeights> weights, const Tensor& source, std::shared_ptr<Contribution> contribution,
+         std::vector<std::pair<float, float>> factors) {
+        return skip_by_sign(std::move(weights), source, std::move(contribution), std::move(factors));
+      },
+      "weights"_a.none(false), "source"_a, "contribution"_a.none(false), "factors"_a);
   m.def(
       "patch",
       [](std::shared_ptr<PatchWeights> weights, const Window& window, const Tensor& source,

@@ -152,6 +152,8 @@ class Contribution : public Epilogue, public Figures {
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
   const Tensor* destination() const override { return parts_.size() == 1 && !by_sign_ ? &out_ : nullptr; }
+  const Tensor& input() const { return a_; }
+  bool by_sign() const { return by_sign_; }
   int blocks_together() const override { return by_sign_ ? 2 : parts_.size() > 1 ? blocks() : 1; }
   // What was handed down, for each sample of out.
   int samples() const override { return out_.samples; }

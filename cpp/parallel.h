@@ -42,7 +42,7 @@ class FlushToZero {
 
 // Below this much work (multiply-adds of 16 floats) for each of them, threads cost more than they save: some
 // microseconds, and far more where the cores are busy with something else.
-constexpr double kWorkPerThread = 32768;
+constexpr double kWorkPerThread = 16384;
 
 // What it costs in such multiply-adds when 16 floats pass by for a few operations: they mostly wait for memory.
 constexpr double kPassing = 16;

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -17,6 +18,14 @@ namespace lrpfast {
 namespace {
 
 enum Drawer { kSums = 11 };
+
+const Window kSinglePixels{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
+
+// The input of a contribution, whose signs say what weights are multiplied with, and factors for each group.
+struct Signs {
+  Tensor x;
+  std::vector<std::pair<float, float>> factors;
+};
 
 int widest_panel(int side) { return side == 1 ? 2 * kernels().skip_panel : kernels().skip_panel; }
 
@@ -59,10 +68,12 @@ struct Division {
 class Skip {
  public:
   Skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
-       std::shared_ptr<Epilogue> epilogue)
+       std::shared_ptr<Epilogue> epilogue, std::optional<Signs> signs)
       : weights_(std::move(weights)),
         source_(source.borrowed()),
         epilogue_(std::move(epilogue)),
+        signs_(std::move(signs)),
+        source_blocks_(blocks_of(weights_->source_channels)),
         strides_{window.strides[1], window.strides[2]},
         before_{weights_->adjoint ? weights_->side - 1 - window.before[1] : window.before[1],
                 weights_->adjoint ? weights_->side - 1 - window.before[2] : window.before[2]},
@@ -99,26 +110,29 @@ class Skip {
     task.sum_block = task.sum_row * (end - first);
     float* sums = scratch(kSums, static_cast<std::size_t>(task.panel) * task.sum_block);
     std::fill_n(sums, task.panel * task.sum_block, 0.0f);
-    const int together = skip_blocks(task.taps), groups = quotient_up(source_.blocks, together);
+    const int together = skip_blocks(task.taps), groups = quotient_up(source_blocks_, together);
     for (int group = 0; group < groups; ++group) {
-      task.blocks = std::min(together, source_.blocks - group * together);
+      task.blocks = std::min(together, source_blocks_ - group * together);
       add(panel, sample, group, first, end, task, sums, share_of(upcoming, group, groups));
     }
     const int edge = task.taps - 1 - before_[1];  // columns to the left of the map
     for (int b = 0; b < task.panel; ++b)
       for (int piece = first_piece; piece < first_piece + pieces; ++piece) {
-        const int y = division_.pieces.first(piece);
+        const int y = division_.pieces.first(piece), block = weights_->first_block(panel) + b;
         const float* values = sums + b * task.sum_block + (y - first) * task.sum_row + edge * kBlock;
-        epilogue_->take(
-            {sample, weights_->first_block(panel) + b, 0, y, division_.pieces.rows(piece), values, task.sum_row});
+        for (int part = 0; part < parts(); ++part)
+          epilogue_->take({sample, block * parts() + part, 0, y, division_.pieces.rows(piece), values, task.sum_row});
       }
   }
+
+  // Blocks that the epilogue gets for one: for values of either sign the same, as each takes what is for its sign.
+  int parts() const { return signs_ ? 2 : 1; }
 
   // What a group of input blocks adds to the rows [first, end).
   void add(int panel, int sample, int group, int first, int end, SkipTask& task, float* sums,
            const Ahead& upcoming) const {
     const int block = group * skip_blocks(task.taps);
-    const bool more = !division_.cached && block + task.blocks < source_.blocks;
+    const bool more = !division_.cached && block + task.blocks < source_blocks_;
     for (int k = 0; k < task.taps; ++k) {
       // Of these, the rows for which the kernel row lies in the map; the only one always does.
       const int from = std::max(first, before_[0] - k);
@@ -131,20 +145,37 @@ class Skip {
       const long floats = static_cast<long>(task.blocks) * kBlock * task.taps * task.panel * kBlock;
       task.next_weights = more ? Ahead{weights_->at(panel, group + 1, k), floats} : Ahead{nullptr, 0};
       task.upcoming = share_of(upcoming, k, task.taps);
-      kernels().skip(task);
+      if (signs_)
+        kernels().skip_by_sign(task, by_sign(weights_->first_block(panel), sample, from));
+      else
+        kernels().skip(task);
     }
+  }
+
+  // What the signs say to a panel, from some row of a sample on.
+  BySign by_sign(int block, int sample, int row) const {
+    const Tensor& x = signs_->x;
+    BySign found{};
+    found.x = x.row(sample / (epilogue_->maps / x.samples), block, 0, row);
+    found.block = static_cast<long>(x.block_stride);
+    found.row = static_cast<long>(x.row_stride);
+    found.groups = static_cast<int>(signs_->factors.size());
+    found.group = static_cast<long>(source_.block_stride) * source_blocks_;
+    for (int g = 0; g < found.groups; ++g) std::tie(found.same[g], found.other[g]) = signs_->factors[g];
+    return found;
   }
 
   const std::shared_ptr<const SkipWeights> weights_;
   const Tensor source_;
   const std::shared_ptr<Epilogue> epilogue_;
+  const std::optional<Signs> signs_;
+  const int source_blocks_;  // of one group
   const std::array<int, 2> strides_, before_;
   const int columns_;  // of the source that are visited
   const Division division_;
 };
 
-void check(const SkipWeights& weights, const Window& window, const Tensor& source, const Epilogue& epilogue) {
-  check_maps("skip", weights.source_channels, weights.target_channels, source, epilogue, weights.blocks_together);
+void check_window(const SkipWeights& weights, const Window& window, const Tensor& source, const Epilogue& epilogue) {
   bool fits = window.kernel == Size3{1, weights.side, weights.side} && window.strides[0] == 1 &&
               window.before[0] == 0 && source.size[0] == 1 && epilogue.size[0] == 1 && epilogue.row_step >= 1;
   for (int axis = 1; axis < 3; ++axis) {
@@ -160,6 +191,20 @@ void check(const SkipWeights& weights, const Window& window, const Tensor& sourc
                               std::to_string(source.size[2]) + " does not give one of " +
                               std::to_string(epilogue.size[1]) + " x " + std::to_string(epilogue.size[2]) +
                               " with such a window");
+}
+
+void check(const SkipWeights& weights, const Window& window, const Tensor& source, const Epilogue& epilogue) {
+  check_maps("skip", weights.source_channels, weights.target_channels, source, epilogue);
+  check_window(weights, window, source, epilogue);
+}
+
+void check_by_sign(const SkipWeights& weights, int groups, const Tensor& source, const Contribution& contribution) {
+  if (!weights.adjoint || weights.side != 1 || groups < 1 || groups > kMostBySign || !contribution.by_sign())
+    throw std::invalid_argument("skip: signs for anything but the adjoint of one tap, one group or two, and their sum");
+  const auto whole = [](int channels) { return blocks_of(channels) * kBlock; };
+  const int sources = groups == 1 ? weights.source_channels : groups * whole(weights.source_channels);
+  check_maps("skip", sources, 2 * whole(weights.target_channels), source, contribution, 2);
+  check_window(weights, kSinglePixels, source, contribution);
 }
 
 // Which of the samples are to be treated as sparse, by some rows of their maps.
@@ -183,23 +228,25 @@ std::vector<char> sparse_samples(const Tensor& source, double threshold, int thr
   return sparse;
 }
 
+BatchStep step_of(std::shared_ptr<const Skip> skip, int samples) {
+  return {
+      samples,
+      [skip](int threads, int first, int count, const Ahead& upcoming) { skip->run(threads, first, count, upcoming); },
+      [skip] { return skip->weights(); }};
+}
+
 }  // namespace
 
-SkipWeights::SkipWeights(Pool& pool, const float* weights, const float* for_negative, int outputs, int inputs, int taps,
-                         bool adjoint_, int threads)
+SkipWeights::SkipWeights(Pool& pool, const float* weights, int outputs, int inputs, int taps, bool adjoint_,
+                         int threads)
     : source_channels(adjoint_ ? outputs : inputs),
-      target_channels(for_negative ? 2 * blocks_of(inputs) * kBlock
-                      : adjoint_   ? inputs
-                                   : outputs),
+      target_channels(adjoint_ ? inputs : outputs),
       side(taps == 9 ? 3 : 1),
-      adjoint(adjoint_),
-      blocks_together(for_negative ? 2 : 1) {
+      adjoint(adjoint_) {
   if (outputs < 1 || inputs < 1) throw std::invalid_argument("skip: weights without channels");
   if (taps != 1 && taps != 9) throw std::invalid_argument("skip: a kernel that is neither 1 x 1 nor 3 x 3");
-  if (for_negative && (!adjoint || taps != 1))
-    throw std::invalid_argument("skip: weights by sign for anything but the adjoint of one tap");
   const int source_blocks = blocks_of(source_channels), target_blocks = blocks_of(target_channels);
-  panels = quotient_up(target_blocks / blocks_together, widest_panel(side) / blocks_together);
+  panels = quotient_up(target_blocks, widest_panel(side));
   floats_ = static_cast<std::int64_t>(taps) * source_blocks * kBlock * target_blocks * kBlock;
   memory_ = pool.take(static_cast<std::size_t>(floats_));
   parallel_for(threads, static_cast<long>(panels) * source_blocks, static_cast<double>(floats_), [&](long task) {
@@ -211,20 +258,17 @@ SkipWeights::SkipWeights(Pool& pool, const float* weights, const float* for_nega
       for (int channel = block * kBlock; channel < (block + 1) * kBlock; ++channel)
         for (int t = 0; t < side; ++t)
           for (int target = first; target < first + lanes; ++target) {
-            const int pair = target / kBlock / blocks_together * kBlock + target % kBlock;
-            const std::int64_t output = adjoint ? channel : pair, input = adjoint ? pair : channel;
+            const std::int64_t output = adjoint ? channel : target, input = adjoint ? target : channel;
             const int tap = adjoint ? taps - 1 - (k * side + t) : k * side + t;
             const bool there = output < outputs && input < inputs;
-            const float* from = target / kBlock % blocks_together > 0 ? for_negative : weights;
-            *packed++ = there ? from[(output * inputs + input) * taps + tap] : 0.0f;
+            *packed++ = there ? weights[(output * inputs + input) * taps + tap] : 0.0f;
           }
     }
   });
 }
 
 int SkipWeights::first_block(int panel) const {
-  const std::int64_t runs = blocks_of(target_channels) / blocks_together;
-  return static_cast<int>(runs * panel / panels) * blocks_together;
+  return static_cast<int>(std::int64_t{blocks_of(target_channels)} * panel / panels);
 }
 
 std::int64_t SkipWeights::offset(int panel, int group, int kernel_row) const {
@@ -240,11 +284,17 @@ std::int64_t SkipWeights::offset(int panel, int group, int kernel_row) const {
 BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
                std::shared_ptr<Epilogue> epilogue) {
   check(*weights, window, source, *epilogue);
-  const auto step = std::make_shared<const Skip>(std::move(weights), window, source, std::move(epilogue));
-  return {
-      source.samples,
-      [step](int threads, int first, int count, const Ahead& upcoming) { step->run(threads, first, count, upcoming); },
-      [step] { return step->weights(); }};
+  return step_of(std::make_shared<const Skip>(std::move(weights), window, source, std::move(epilogue), std::nullopt),
+                 source.samples);
+}
+
+BatchStep skip_by_sign(std::shared_ptr<const SkipWeights> weights, const Tensor& source,
+                       std::shared_ptr<Contribution> contribution, std::vector<std::pair<float, float>> factors) {
+  check_by_sign(*weights, static_cast<int>(factors.size()), source, *contribution);
+  Signs signs{contribution->input(), std::move(factors)};
+  return step_of(std::make_shared<const Skip>(std::move(weights), kSinglePixels, source, std::move(contribution),
+                                              std::move(signs)),
+                 source.samples);
 }
 
 BatchStep sparse_or(const BatchStep& sparse, const BatchStep& dense, const Tensor& source, double threshold) {

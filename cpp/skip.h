@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "epilogue.h"
 #include "program.h"
@@ -14,15 +16,11 @@ namespace lrpfast {
 class SkipWeights {
  public:
   // `weights` is (outputs, inputs, taps) of the convolution, with 1 or 9 taps; `adjoint` packs the transposed map,
-  // which takes `outputs` channels to `inputs`. Weights `for_negative` inputs of the convolution are for the adjoint of
-  // one tap, which then makes two blocks for each block of inputs, as in PackedWeights. std::invalid_argument for
-  // others, or a number of channels below 1.
-  SkipWeights(Pool& pool, const float* weights, const float* for_negative, int outputs, int inputs, int taps,
-              bool adjoint, int threads);
+  // which takes `outputs` channels to `inputs`. std::invalid_argument for others, or a number of channels below 1.
+  SkipWeights(Pool& pool, const float* weights, int outputs, int inputs, int taps, bool adjoint, int threads);
 
   int source_channels, target_channels, side;  // `side` is 1 or 3
   bool adjoint;
-  int blocks_together;  // of targets, that an epilogue gets one after the other
   int panels;
   // The panel's first target block, or the number of blocks for the one behind the last.
   int first_block(int panel) const;
@@ -44,6 +42,13 @@ class SkipWeights {
 // std::invalid_argument if not, or if the maps do not fit.
 BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
                std::shared_ptr<Epilogue> epilogue);
+
+// The same for an adjoint of single pixels whose weights depend on the sign of the contribution's input: those above
+// zero are multiplied with `same` where it is above zero and with `other` where not, those below the other way round.
+// There may be up to kMostBySign groups of such factors (same, other): their sources lie one behind the other in whole
+// blocks, and what they make is added up. The contribution, which is by sign, gets that for both signs at once.
+BatchStep skip_by_sign(std::shared_ptr<const SkipWeights> weights, const Tensor& source,
+                       std::shared_ptr<Contribution> contribution, std::vector<std::pair<float, float>> factors);
 
 // A step that runs `sparse` for the samples of `source` of whose values at most a share of `threshold` is not zero, and
 // `dense` for the others. The share is that of some rows of its maps, so that finding it costs next to nothing; it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -56,23 +56,64 @@ def forward(g: Geometry, x: Array, w: Array, threads: int = THREADS) -> Array:
     return y.store(THREADS)
 
 
-def back(g: Geometry, x: Array, w: Array, s: Array, skips: bool = False, threads: int = THREADS) -> Array:
-    """What is handed down for an explanation of every sample, with what the account says of it in a last row."""
+def back(g: Geometry, x: Array, w: Array, s: Array, threads: int = THREADS) -> Array:
+    """What is handed down for an explanation of every sample."""
     taps = (g.outputs, g.channels, -1)
     kernel = window(g.kernel, g.strides, g.dilations, g.before)
-    out = empty(len(x), g.channels, g.size)
+    out = empty(len(s), g.channels, g.size)
     handed = core.Contribution(loaded(x), out, False, by_sign=True)
-    if skips:
-        weights = core.SkipWeights(w.reshape(taps), True, others(w).reshape(taps))
-        core.skip(weights, kernel, loaded(s), handed).run(threads)
-    else:
-        packed = core.PackedWeights(w.reshape(taps), 1, True, others(w).reshape(taps))
-        core.convolve(packed, kernel, loaded(s, *g.halo(True)), handed).run(threads)
+    packed = core.PackedWeights(w.reshape(taps), 1, True, others(w).reshape(taps))
+    core.convolve(packed, kernel, loaded(s, *g.halo(True)), handed).run(threads)
+    return accounted(out, handed)
+
+
+def accounted(out: core.Tensor, handed: core.Contribution) -> Array:
+    """What was handed down, of which the account says the sum."""
     found = out.store(THREADS)
     np.testing.assert_allclose(
         handed.read()[:, 0], found.sum(axis=(1, 2, 3, 4), dtype=np.float64), atol=1e-5 * np.abs(found).sum()
     )
     return found
+
+
+#: of weights that have the sign of the input, and of the others; for each group of a rule
+FACTORS = {
+    "ZPlus": [(1.0, 0.0)],
+    "Gamma": [(1.25, 1.0)],
+    "less of the same": [(0.5, 2.0)],
+    "of either sign": [(1.0, -1.0)],
+    "AlphaBeta": [(1.0, 0.0), (0.0, 1.0)],
+    "two groups": [(1.0, 0.5), (-0.25, 2.0)],
+}
+
+
+def skipping(x: Array, w: Array, s: Array, factors: list[tuple[float, float]], threads: int = THREADS) -> Array:
+    """The same for single pixels, with zeros skipped; `s` (N, groups, C, ...)."""
+    outputs = s.shape[2]
+    whole = -(-outputs // 16) * 16 if len(factors) > 1 else outputs
+    stacked = np.zeros((len(s), len(factors), whole, *s.shape[3:]), np.float32)
+    stacked[:, :, :outputs] = s
+    out = empty(len(s), *x.shape[1:2], x.shape[2:])
+    handed = core.Contribution(loaded(x), out, False, by_sign=True)
+    source = loaded(stacked.reshape(len(s), -1, *s.shape[3:]))
+    weights = core.SkipWeights(w.reshape(*w.shape[:2], 1), True)
+    core.skip_by_sign(weights, source, handed, factors).run(threads)
+    return accounted(out, handed)
+
+
+def skipping_error(g: Geometry, factors: list[tuple[float, float]]) -> float:
+    """Largest difference from float64, as a share of the largest value."""
+    x, w, s = g.operands()
+    quotients = np.stack([s, s * numbers(*s.shape, seed=8)], axis=1)[:, : len(factors)]
+    above, below, wanted = np.maximum(w, 0), np.minimum(w, 0), np.zeros(x.shape)
+    for of_group, (same, other) in zip(np.moveaxis(quotients, 1, 0), factors, strict=True):
+        for part, weight in (
+            (np.maximum(x, 0), same * above + other * below),
+            (np.minimum(x, 0), other * above + same * below),
+        ):
+            wanted += part * oracle(g, part, weight, of_group)[1]
+    found = skipping(x, w, quotients, factors)
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
 def expected(g: Geometry, x: Array, w: Array, s: Array) -> tuple[Array, Array]:
@@ -94,11 +135,10 @@ def errors() -> dict[str, float]:
         for density in (1, 0.4):
             x, w, s = replace(g, density=density).operands()
             y, handed = expected(g, x, w, s)
-            results = {"forward": (forward(g, x, w), y), "back": (back(g, x, w, s), handed)}
-            if may_skip(g):
-                results["skip"] = back(g, x, w, s, skips=True), handed
-            for way, (result, wanted) in results.items():
+            for way, (result, wanted) in {"forward": (forward(g, x, w), y), "back": (back(g, x, w, s), handed)}.items():
                 found[f"{name}, {density}, {way}"] = float(np.abs(result - wanted).max() / np.abs(wanted).max())
+            for rule, factors in FACTORS.items() if may_skip(g) else ():
+                found[f"{name}, {density}, skip, {rule}"] = skipping_error(replace(g, density=density), factors)
     return found
 
 
@@ -108,35 +148,48 @@ def test_each_sign_meets_its_own_weights(isa: str):
     assert {name: error for name, error in found.items() if not error < 2e-6} == {}
 
 
-@pytest.mark.parametrize("skips", [False, True])
-def test_bits_are_the_same_for_any_threads_and_batch(skips: bool):
+WAYS: dict[str, Callable[[Geometry, Array, Array, Array, int], Array]] = {
+    "forward": lambda g, x, w, s, threads: forward(g, x, w, threads),
+    "back": back,
+    "skip": lambda g, x, w, s, threads: skipping(x, w, np.stack([s, -s], axis=1), FACTORS["AlphaBeta"], threads),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_bits_are_the_same_for_any_threads_and_batch(way: str):
     g = Geometry(130, 70, 1, (1, 17, 15), ONES, samples=3)
     x, w, s = g.operands()
-    y, handed = forward(g, x, w, 1), back(g, x, w, s, skips, 1)
+    found = WAYS[way](g, x, w, s, 1)
     for threads in (2, 3):
-        np.testing.assert_array_equal(forward(g, x, w, threads), y)
-        np.testing.assert_array_equal(back(g, x, w, s, skips, threads), handed)
+        np.testing.assert_array_equal(WAYS[way](g, x, w, s, threads), found)
     for n in range(len(x)):
-        np.testing.assert_array_equal(forward(g, x[n : n + 1], w), y[n : n + 1])
-        np.testing.assert_array_equal(back(g, x[n : n + 1], w, s[n : n + 1], skips), handed[n : n + 1])
+        one = slice(n, n + 1)
+        np.testing.assert_array_equal(WAYS[way](g, x[one], w, s[one], THREADS), found[one])
 
 
 def test_several_explanations_share_the_signs_of_their_sample():
     g = Geometry(40, 35, 1, (1, 5, 4), ONES, samples=4)
     _, w, s = g.operands()
     x = numbers(2, 35, 1, 5, 4)
-    np.testing.assert_array_equal(back_of_two(g, x, w, s), back(g, np.repeat(x, 2, axis=0), w, s))
-
-
-def back_of_two(g: Geometry, x: Array, w: Array, s: Array) -> Array:
-    out = empty(len(s), g.channels, g.size)
-    packed = core.PackedWeights(w.reshape(g.outputs, g.channels, 1), 1, True, others(w).reshape(g.outputs, -1, 1))
-    core.convolve(packed, window(), loaded(s), core.Contribution(loaded(x), out, False, by_sign=True)).run(THREADS)
-    return out.store(THREADS)
+    of_each = np.repeat(x, 2, axis=0)
+    np.testing.assert_array_equal(back(g, x, w, s), back(g, of_each, w, s))
+    one = FACTORS["Gamma"]
+    np.testing.assert_array_equal(skipping(x, w, s[:, None], one), skipping(of_each, w, s[:, None], one))
 
 
 def by_sign(*shape: int, groups: int = 1) -> core.PackedWeights:
     return core.PackedWeights(numbers(*shape), groups, False, numbers(*shape))
+
+
+def skip(
+    weights: core.SkipWeights | None = None,
+    source: core.Tensor | None = None,
+    to: core.Contribution | None = None,
+    factors: Sequence[tuple[float, float]] = ((1, 0),),
+) -> core.BatchStep:
+    weights = weights or core.SkipWeights(numbers(16, 16, 1), True)
+    to = to or core.Contribution(empty(1, 16), empty(1, 16), False, by_sign=True)
+    return core.skip_by_sign(weights, source or empty(1, 16), to, factors)
 
 
 REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
@@ -144,8 +197,17 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
     "another number of axes": ("shape", lambda: core.PackedWeights(numbers(4, 4, 1), 1, False, numbers(4, 4))),
     "groups of channels": ("groups", lambda: by_sign(4, 2, 1, groups=2)),
     "depthwise": ("groups", lambda: by_sign(4, 1, 1, groups=4)),
-    "skip: forward": ("adjoint", lambda: core.SkipWeights(numbers(4, 4, 1), False, numbers(4, 4, 1))),
-    "skip: 3x3": ("adjoint of one tap", lambda: core.SkipWeights(numbers(4, 4, 9), True, numbers(4, 4, 9))),
+    "skip: forward": ("adjoint", lambda: skip(core.SkipWeights(numbers(16, 16, 1), False))),
+    "skip: 3x3": ("adjoint of one tap", lambda: skip(core.SkipWeights(numbers(16, 16, 9), True))),
+    "skip: no group": ("one group or two", lambda: skip(factors=[])),
+    "skip: three groups": ("one group or two", lambda: skip(factors=[(1, 0)] * 3)),
+    "skip: a sum for any sign": (
+        "their sum",
+        lambda: skip(to=core.Contribution(empty(1, 16), empty(1, 16), False, [(1, 0, None), (0, 1, None)])),
+    ),
+    "skip: quotients of one group for two": ("channels", lambda: skip(factors=[(1, 0), (0, 1)])),
+    "skip: inputs of other channels": ("channels", lambda: skip(core.SkipWeights(numbers(16, 32, 1), True))),
+    "skip: quotients of another size": ("size|map", lambda: skip(source=empty(1, 16, (1, 3, 3)))),
     "weights for any sign": (
         "by sign",
         lambda: core.convolve(

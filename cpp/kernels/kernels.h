@@ -227,6 +227,18 @@ struct SkipTask {
   Ahead next_weights, upcoming;  // of the next group, and of a step behind this one
 };
 
+constexpr int kMostBySign = 2;  // groups of a rule
+
+// What the signs of some values make of the weights of an adjoint, for groups of which the sources lie one behind the
+// other: factors of the weights that have the sign of the value, and of the others.
+struct BySign {
+  const float* x;  // of the panel's first block, at the first pixel
+  long block, row;
+  int groups;
+  long group;  // floats from the blocks of the first group to those of the second
+  float same[kMostBySign], other[kMostBySign];
+};
+
 // From the pixels of a row, and some blocks of inputs, to the patches that they reach in an image of few channels.
 struct PatchTask {
   const float* input;  // first block, first pixel
@@ -259,6 +271,7 @@ struct KernelTable {
   void (*winograd_output)(const WinogradOutput&);
   int skip_panel;  // output blocks of a panel of 3 taps, at most; twice as many of one tap
   void (*skip)(const SkipTask&);
+  void (*skip_by_sign)(const SkipTask&, const BySign&);  // of one tap, whose input columns are those of x
   void (*patch)(const PatchTask&);
   long (*nonzeros)(const float* x, long floats);  // how many there are; x is aligned, floats a multiple of 16
   // y = function(x + bias), with a bias of 16 floats or null, and one slope for each element or null.

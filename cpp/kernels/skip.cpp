@@ -12,39 +12,12 @@
 // first level cache while pixels go by: 24 and 32 KiB. The end of a visit is a branch that nobody can predict: groups
 // of several blocks make visits longer, and a pixel's bits are read a visit ahead, so that a wrong guess is known at
 // once (a quarter faster).
-#include "ahead.h"
+#include "sums.h"
 #include "visit.h"
 
 namespace lrpfast {
 namespace LRPFAST_ISA {
 namespace {
-
-// A column of no more vectors than this has two sets of sums, which take turns: enough are in flight then to hide the
-// latency of the multiply-add.
-constexpr int kFewest = 4;
-
-// The sums of one pixel of the output, in registers.
-template <int Width>
-struct Sums {
-  vec lanes[Width];
-
-  // To what the groups of blocks before have left there.
-  inline void add_to(float* to, long block) const {
-#pragma GCC unroll 8
-    for (int q = 0; q < Width; ++q) {
-      float* total = to + q / kVectors * block + q % kVectors * kLanes;
-      store(total, load(total) + lanes[q]);
-    }
-  }
-  inline void add(const Sums& other) {
-#pragma GCC unroll 8
-    for (int q = 0; q < Width; ++q) lanes[q] += other.lanes[q];
-  }
-  inline void add(vec value, const float* weights) {
-#pragma GCC unroll 8
-    for (int q = 0; q < Width; ++q) lanes[q] += value * load(weights + q * kLanes);
-  }
-};
 
 // A pixel to the three columns it reaches: the first is that of the last tap.
 template <int Width>
@@ -80,24 +53,6 @@ template <int Width>
   if constexpr (Width <= kFewest) all.add(others);
   all.add_to(to, task.sum_block);
 }
-
-// What a few pixels are to fetch for later groups and steps.
-struct Next {
-  Fetching<> weights, upcoming;
-
-  // With so many pixels at once.
-  Next(const SkipTask& task, int pixels)
-      : weights(task.next_weights, visits(task, pixels)), upcoming(task.upcoming, visits(task, pixels)) {}
-  inline void fetch() {
-    weights.fetch_and_move_on();
-    upcoming.fetch_and_move_on();
-  }
-
- private:
-  static long visits(const SkipTask& task, int pixels) {
-    return static_cast<long>(task.rows) * ((task.columns + pixels - 1) / pixels);
-  }
-};
 
 template <int Width>
 void row_of_three(const SkipTask& task, const float* pixel, float* sums, Next& next) {

@@ -14,6 +14,7 @@ void winograd_input(const WinogradInput&);
 void winograd_multiply(const WinogradProduct&);
 void winograd_output(const WinogradOutput&);
 void skip(const SkipTask&);
+void skip_by_sign(const SkipTask&, const BySign&);
 void patch(const PatchTask&);
 long nonzeros(const float*, long);
 void activate(const FunctionParameters&, const float*, In, In, Out, Area);
@@ -44,6 +45,7 @@ const KernelTable& table() {
                                      winograd_output,
                                      4 / kVectors,
                                      skip,
+                                     skip_by_sign,
                                      patch,
                                      nonzeros,
                                      activate,

@@ -38,8 +38,16 @@ inline void in_register(vec& x) {
 #endif
 }
 inline vec splat(float x) { return x - vec{}; }
-inline vec positive(vec x) { return x > 0 ? x : vec{}; }
-inline vec negative(vec x) { return x < 0 ? x : vec{}; }
+// As whole numbers, for which compilers know that this is a maximum: floats are in the same order, up to zero and from
+// there on.
+inline vec positive(vec x) {
+  const ivec bits = reinterpret_cast<ivec>(x);
+  return reinterpret_cast<vec>(bits > 0 ? bits : ivec{});
+}
+inline vec negative(vec x) {
+  const ivec bits = reinterpret_cast<ivec>(x);
+  return reinterpret_cast<vec>(bits < 0 ? bits : ivec{});
+}
 
 inline vec magnitude(vec x) { return x < 0 ? -x : x; }
 

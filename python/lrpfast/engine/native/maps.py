@@ -16,7 +16,7 @@ from lrpfast.engine.native.layout import (
     window3,
 )
 from lrpfast.engine.native.methods import Method, patches_below, sparse_below, strips_pay, winograd_pays
-from lrpfast.engine.native.stacks import FLAT, Blocks
+from lrpfast.engine.native.stacks import FLAT, Blocks, mirrored
 from lrpfast.engine.native.weights import PreparedWeights, depends_on_sign, whole_blocks
 from lrpfast.model.layers import Convolution, Shape, TransposedConvolution, Window
 from lrpfast.rules.terms import AS_IS, Part, WeightPart
@@ -111,7 +111,7 @@ class ConvolutionMap:
         """How to visit only values that are not zero, and the share of these up to which that pays; 0: never."""
         if not self.together or not self.roomy or blocks == FLAT:
             return "skip", 0
-        if depends_on_sign(blocks) and (not adjoint or self.products > self.shape[0]):
+        if depends_on_sign(blocks) and (not adjoint or self.products > self.shape[0] or not mirrored(blocks)):
             return "skip", 0
         if adjoint and self.spreads_at_once(blocks):
             return "patch", patches_below(self.layer_window, self.shape[1:])
@@ -119,7 +119,8 @@ class ConvolutionMap:
         targets, sources = (inputs, outputs) if adjoint else (outputs, inputs)
         if min(targets, sources) < BLOCK:
             return "skip", 0
-        return "skip", sparse_below(self.layer_window, self.shape[1:], targets, adjoint, self.winograd)
+        by_sign = depends_on_sign(blocks)
+        return "skip", sparse_below(self.layer_window, self.shape[1:], targets, adjoint, self.winograd, by_sign)
 
     def evaluate(
         self, on: Recorder, blocks: Blocks, parts: list[Part], inputs: list[core.Tensor], to: core.Epilogue
@@ -190,6 +191,9 @@ class ConvolutionMap:
             before = (2 - rows, 2 - columns) if adjoint else (rows, columns)
             return core.winograd(packed, before, source, to)
         if isinstance(packed, core.SkipWeights):
+            factors = mirrored(blocks)
+            if factors is not None and isinstance(to, core.Contribution):
+                return core.skip_by_sign(packed, source, to, factors)
             return core.skip(packed, self.window, source, to)
         if isinstance(packed, core.PatchWeights):
             return core.patch(packed, self.window, source, to)

@@ -43,10 +43,11 @@ def winograd_pays(layer: Layer, shape: Shape) -> bool:
     )
 
 
-def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winograd: bool) -> float:
+def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winograd: bool, by_sign: bool) -> float:
     """Where the kernel that skips zeros overtakes the other one, as measured; 0: it does not fit, or never does.
 
-    Beside Winograd's algorithm it is there for the way back alone: relevance is sparser than activations.
+    Beside Winograd's algorithm it is there for the way back alone: relevance is sparser than activations. By sign it
+    has half the products of the other.
     """
     if window.kernel == ():
         return 0.5 if targets >= 64 else 0
@@ -57,6 +58,8 @@ def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winog
         return 0.6 if targets >= 48 else 0.4
     pointwise = plain and window.kernel == (1, 1) and _pads_within(window, size, 0)
     if pointwise and (window.strides == (1, 1) or not adjoint):
+        if by_sign:
+            return 0.85 if targets >= 48 else 0.7 if targets >= 32 else 0.5
         return 0.75 if targets >= 96 else 0.6 if targets >= 48 else 0.45 if targets >= 32 else 0.3
     return 0
 

@@ -108,6 +108,21 @@ class Stack:
         return self.blocks == FLAT
 
 
+def mirrored(blocks: Blocks) -> list[tuple[float, float]] | None:
+    """For each row the factors of weights that have the sign of what they meet, and of the others; None: it has no such
+    factors, or there are several columns.
+    """
+    factors = []
+    for block, *others in blocks:
+        if others or not isinstance(block, BySign):
+            return None
+        same, other = block.positive.positive, block.positive.negative
+        if block.negative != Part(other, same):
+            return None
+        factors.append((same, other))
+    return factors
+
+
 def _for_positive(block: Block, part: InputPart) -> Part | None:
     """What the weights of a part of the input would be for its positive part; None for special weights."""
     if not isinstance(block, Part):

@@ -10,7 +10,7 @@ import numpy as np
 from lrpfast import _native as core
 from lrpfast.engine.native.layout import BLOCK, Floats, lanes
 from lrpfast.engine.native.methods import Method
-from lrpfast.engine.native.stacks import FLAT, Block, Blocks, BySign
+from lrpfast.engine.native.stacks import FLAT, WHOLE, Block, Blocks, BySign
 from lrpfast.engine.reference.maps import modified
 from lrpfast.model.layers import Convolution, TransposedConvolution, Weighted
 from lrpfast.rules.terms import NOTHING, WeightPart
@@ -40,23 +40,27 @@ class PreparedWeights:
     def packed(self, blocks: Blocks, adjoint: bool, method: Method) -> Packed:
         """The weights of a block matrix, packed on first demand."""
         self.prepare(blocks, adjoint, [method])
-        return self._packed[blocks, adjoint, method]
+        return self._packed[_packed_as(blocks, method), adjoint, method]
 
     def prepare(self, blocks: Blocks, adjoint: bool, methods: Sequence[Method]) -> None:
         """Pack a block matrix for several methods, where that is not done yet."""
-        missing = [method for method in methods if (blocks, adjoint, method) not in self._packed]
-        if missing:
-            weight = self._assembled(_for_sign(blocks, negative=False))
-            for_negative = self._assembled(_for_sign(blocks, negative=True)) if depends_on_sign(blocks) else None
+        by_blocks: dict[Blocks, list[Method]] = {}
+        for method in methods:
+            packed_as = _packed_as(blocks, method)
+            if (packed_as, adjoint, method) not in self._packed:
+                by_blocks.setdefault(packed_as, []).append(method)
+        for packed_as, missing in by_blocks.items():
+            weight = self._assembled(_for_sign(packed_as, negative=False))
+            for_negative = self._assembled(_for_sign(packed_as, negative=True)) if depends_on_sign(packed_as) else None
             for method in missing:
-                self._packed[blocks, adjoint, method] = self._pack(weight, for_negative, adjoint, method)
+                self._packed[packed_as, adjoint, method] = self._pack(weight, for_negative, adjoint, method)
 
     def _pack(self, weight: Floats, for_negative: Floats | None, adjoint: bool, method: Method) -> Packed:
         match method:
             case "winograd":
                 return core.WinogradWeights(weight, adjoint, self.threads, self.pool)
             case "skip":
-                return core.SkipWeights(weight, adjoint, for_negative, self.threads, self.pool)
+                return core.SkipWeights(weight, adjoint, self.threads, self.pool)
             case "patch":
                 assert isinstance(self.layer, Convolution)
                 rows, columns = self.layer.window.kernel
@@ -97,6 +101,11 @@ class PreparedWeights:
 def depends_on_sign(blocks: Blocks) -> bool:
     """Whether the weights depend on the sign of what they meet."""
     return any(isinstance(block, BySign) for row in blocks for block in row)
+
+
+def _packed_as(blocks: Blocks, method: Method) -> Blocks:
+    """The blocks whose weights a method reads: the one that skips zeros works out weights by sign as it goes."""
+    return WHOLE if method == "skip" and depends_on_sign(blocks) else blocks
 
 
 def _for_sign(blocks: Blocks, negative: bool) -> PlainBlocks:
