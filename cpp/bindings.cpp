@@ -208,9 +208,9 @@ py::array_t<double> read(const Figures& figures) {
   return table;
 }
 
-py::array_t<double> read_all(const Program& program) {
+py::array_t<double> read_all(const Program& program, int threads) {
   py::array_t<double> table({program.samples(), program.columns()});
-  program.write(table.mutable_data());
+  program.write(table.mutable_data(), threads);
   return table;
 }
 
@@ -362,7 +362,7 @@ void bind_programs(py::module_& m) {
       .def("enter", &Program::enter, "figures"_a.none(false))
       .def("run", py::overload_cast<int>(&Program::run, py::const_), "threads"_a, Unlocked())
       .def("timed_run", &Program::timed_run, "threads"_a, Unlocked())
-      .def("figures", &read_all)
+      .def("figures", &read_all, "threads"_a)
       .def("__len__", &Program::size);
   m.def("run_side_by_side", &run_side_by_side, "programs"_a, "threads"_a, Unlocked());
 }

@@ -13,7 +13,7 @@ int Program::enter(std::shared_ptr<Figures> figures) {
     throw std::invalid_argument("program: figures of another number of samples");
   const int first = columns_;
   columns_ += figures->columns();
-  entered_.push_back(std::move(figures));
+  entered_.push_back({std::move(figures), first});
   return first;
 }
 
@@ -46,11 +46,11 @@ std::vector<double> Program::timed_run(int threads) const {
   return seconds;
 }
 
-void Program::write(double* to) const {
-  for (const auto& figures : entered_) {
-    figures->write(to, columns_);
-    to += figures->columns();
-  }
+// Sums of rows come from memory, some thousand of a step.
+void Program::write(double* to, int threads) const {
+  constexpr double kOfStep = 4096;
+  parallel_for(threads, static_cast<long>(entered_.size()), kOfStep * static_cast<double>(entered_.size()),
+               [&](long i) { entered_[i].figures->write(to + entered_[i].column, columns_); });
 }
 
 void run_side_by_side(const std::vector<const Program*>& programs, int threads) {

@@ -80,16 +80,20 @@ class Program {
   // Seconds that each step takes.
   std::vector<double> timed_run(int threads) const;
 
-  int samples() const { return entered_.empty() ? 0 : entered_[0]->samples(); }
+  int samples() const { return entered_.empty() ? 0 : entered_[0].figures->samples(); }
   int columns() const { return columns_; }
   int size() const { return static_cast<int>(steps_.size()); }
-  void write(double* to) const;
+  void write(double* to, int threads) const;
 
  private:
   // What is worth fetching while a step runs.
   Ahead weights_behind(std::size_t step) const;
   std::vector<Step> steps_;
-  std::vector<std::shared_ptr<Figures>> entered_;
+  struct Entered {
+    std::shared_ptr<Figures> figures;
+    int column;  // the first of them
+  };
+  std::vector<Entered> entered_;
   int columns_ = 0;
 };
 

@@ -132,7 +132,7 @@ class Skip {
   void add(int panel, int sample, int group, int first, int end, SkipTask& task, float* sums,
            const Ahead& upcoming) const {
     const int block = group * skip_blocks(task.taps);
-    const bool more = !division_.cached && block + task.blocks < source_blocks_;
+    const bool more = !division_.cached && has_visits(sample, block + task.blocks);
     for (int k = 0; k < task.taps; ++k) {
       // Of these, the rows for which the kernel row lies in the map; the only one always does.
       const int from = std::max(first, before_[0] - k);
@@ -150,6 +150,16 @@ class Skip {
       else
         kernels().skip(task);
     }
+  }
+
+  // Whether anything of the group of input blocks that begins there is visited, if there is one. Of a map of several
+  // pixels something always is; of one pixel, such as the score that is explained, next to nothing may be.
+  bool has_visits(int sample, int block) const {
+    const int past = std::min(source_blocks_, block + skip_blocks(weights_->side));
+    if (block >= past || source_.size[1] * source_.size[2] > 1) return block < past;
+    for (; block < past; ++block)
+      if (kernels().nonzeros(source_.at(sample, block), kBlock) > 0) return true;
+    return false;
   }
 
   // What the signs say to a panel, from some row of a sample on.

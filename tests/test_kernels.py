@@ -712,7 +712,7 @@ def test_a_program_lines_up_the_figures_that_it_is_given():
         program.add(core.take_up([x], epilogue))
     assert [program.enter(figures) for figures in (contribution, quotient, contribution)] == [0, 1, 5]
     program.run(THREADS)
-    np.testing.assert_array_equal(program.figures(), [[80, 560, 0, 140, 280, 80]] * 2)
+    np.testing.assert_array_equal(program.figures(THREADS), [[80, 560, 0, 140, 280, 80]] * 2)
     with pytest.raises(ValueError, match="another number of samples"):
         program.enter(core.Sum(empty(3)))
 
@@ -721,7 +721,7 @@ def test_an_empty_program_does_nothing():
     program = core.Program()
     program.run(THREADS)
     assert program.timed_run(THREADS) == []
-    assert len(program) == program.figures().size == 0
+    assert len(program) == program.figures(THREADS).size == 0
 
 
 # The same numbers from every instruction set

@@ -207,4 +207,4 @@ class NativeEngine:
 
         layers = {name: explained(tensor, self._outputs[name]) for name, tensor in relevance.seen.items()}
         arrived = explained(relevance.arrived, self.plan.graph.input)
-        return Explained(arrived, relevance.accounts.audit(relevance.on.program.figures()), layers)
+        return Explained(arrived, relevance.accounts.audit(relevance.on.program.figures(threads)), layers)
