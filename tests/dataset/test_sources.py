@@ -222,5 +222,5 @@ def test_reading_takes_no_more_memory_for_more_inputs(explain, kind):
             tracemalloc.stop()
 
     peak(16, "first.zarr")  # what is imported and kept once
-    few, many = peak(32, "few.zarr"), peak(160, "many.zarr")
-    assert many < few + 32 * sample.nbytes
+    few, many = peak(32, "few.zarr"), peak(700, "many.zarr")
+    assert many < few + 160 * sample.nbytes  # what zarr has read may wait for the garbage collector, up to a hundred
