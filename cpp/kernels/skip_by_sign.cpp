@@ -8,8 +8,8 @@
 // weights are there once, whatever the factors, and each is read and multiplied once for either sign.
 //
 // Loop order: rows, pixels; then the channels of a group of blocks at which any group of the rule is not zero;
-// innermost the vectors of the panel. Tile: as in skip.cpp for one tap, of which the signs take as many registers as
-// the sums.
+// innermost the vectors of the panel. Tile: as in skip.cpp for one tap; the signs, and the second set of sums where two
+// products are added up, take as many registers each as the sums.
 #include "sums.h"
 #include "visit.h"
 

@@ -192,7 +192,8 @@ class ConvolutionMap:
             return core.winograd(packed, before, source, to)
         if isinstance(packed, core.SkipWeights):
             factors = mirrored(blocks)
-            if factors is not None and isinstance(to, core.Contribution):
+            if factors is not None:
+                assert isinstance(to, core.Contribution)
                 return core.skip_by_sign(packed, source, to, factors)
             return core.skip(packed, self.window, source, to)
         if isinstance(packed, core.PatchWeights):
