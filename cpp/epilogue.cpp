@@ -254,6 +254,7 @@ void Quotient::take(const Stretch& stretch, int number) {
     QuotientSums* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
     std::fill_n(sums, stretch.rows, QuotientSums{});  // the last run's stretches may have been others
     kernels().quotient(task, *sums, whole);
+    if (terms_.s) terms_.s->clear_halo(n, block, stretch.plane, stretch.first_row, stretch.rows);
   }
 }
 

@@ -90,7 +90,8 @@ class Activation : public Epilogue {
 // the audit needs.
 //
 // Groups of a rule may be stacked: s then holds one map after the other, each as many whole blocks as r, and so do the
-// values, unless one map is for all groups. r and s may have T samples for each of `values`.
+// values, unless one map is for all groups. r and s may have T samples for each of `values`. The halo of s is cleared
+// with its rows.
 //
 // Without s, the quotients of a stretch stay in memory of the thread that took it up, for whoever reads them next.
 class Quotient : public Epilogue, public Figures {

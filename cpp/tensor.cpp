@@ -65,20 +65,25 @@ float* Tensor::begin() const {
   return origin_ - before[0] * plane_stride - before[1] * row_stride - static_cast<std::int64_t>(before[2]) * kBlock;
 }
 
-void Tensor::clear_halo(std::int64_t map) const {
-  const std::int64_t planes = before[0] + size[0] + after[0], rows = before[1] + size[1] + after[1];
-  for (std::int64_t p = 0; p < planes; ++p)
-    for (std::int64_t r = 0; r < rows; ++r) {
-      float* line =
-          begin() + map / blocks * sample_stride + map % blocks * block_stride + p * plane_stride + r * row_stride;
-      const bool inner = p >= before[0] && p < before[0] + size[0] && r >= before[1] && r < before[1] + size[1];
-      if (inner) {
+void Tensor::clear_halo(std::int64_t sample, std::int64_t block, int plane, int first, int rows) const {
+  const int first_plane = plane == 0 ? -before[0] : plane;
+  const int past_plane = plane + 1 == size[0] ? size[0] + after[0] : plane + 1;
+  const int first_row = first == 0 ? -before[1] : first, past = first + rows;
+  const int past_row = past == size[1] ? past + after[1] : past;
+  for (int p = first_plane; p < past_plane; ++p)
+    for (int r = first_row; r < past_row; ++r) {
+      float* line = row(sample, block, p, r) - static_cast<std::int64_t>(before[2]) * kBlock;
+      if (p == plane && r >= first && r < past) {
         std::fill_n(line, before[2] * kBlock, 0.0f);
         std::fill_n(line + (before[2] + size[2]) * kBlock, after[2] * kBlock, 0.0f);
       } else {
         std::fill_n(line, row_stride, 0.0f);
       }
     }
+}
+
+void Tensor::clear_halo(std::int64_t map) const {
+  for (int plane = 0; plane < size[0]; ++plane) clear_halo(map / blocks, map % blocks, plane, 0, size[1]);
 }
 
 void Tensor::fill_map(std::int64_t sample, std::int64_t block, float value) const {

@@ -56,6 +56,9 @@ class Tensor {
   void load(const float* from, const std::array<std::int64_t, 5>& strides, int threads);
   void store(float* to, int threads) const;
   bool has_halo() const { return before != Size3{} || after != Size3{}; }
+  // Zeros around some rows of a plane: beside them, and whatever of the halo lies beyond the map's ends where they
+  // reach these.
+  void clear_halo(std::int64_t sample, std::int64_t block, int plane, int first, int rows) const;
   // Zeros around a block's map, of all samples' one after the other.
   void clear_halo(std::int64_t map) const;
   // The block's map within the halo.

@@ -286,7 +286,9 @@ class Backward:
         self._enter(targets, handed)
 
     def _s(self, prepared: PreparedStack, linear: LinearMap) -> core.Tensor:
-        return self.on.tensor(self.whole.samples, (prepared.channels, *linear.out_shape[1:]), linear.s_halo)
+        """The memory of quotients; whoever writes these clears the halo."""
+        size, halo = size3(linear.out_shape[1:]), linear.s_halo
+        return core.Tensor(self.on.pool, self.whole.samples, prepared.channels, size, halo.before, halo.after)
 
     def _quotient(
         self, prepared: PreparedStack, linear: LinearMap, stabilizer: float, s: core.Tensor | None
