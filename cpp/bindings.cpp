@@ -118,26 +118,38 @@ void check_meets(const Window& window, const Tensor& map, const Tensor& windows)
     }
 }
 
-void load(Tensor& tensor, const AnyFloats& values, int threads) {
+// Where the values of an array lie, which must be of the tensor's shape.
+Tensor::Strides strides_for(const Tensor& tensor, const AnyFloats& values) {
   const py::ssize_t expected[5] = {tensor.samples, tensor.channels, tensor.size[0], tensor.size[1], tensor.size[2]};
-  if (values.ndim() != 5) throw std::invalid_argument("load: the array must have 5 axes");
-  std::array<std::int64_t, 5> strides{};
+  if (values.ndim() != 5) throw std::invalid_argument("values of a tensor: the array must have 5 axes");
+  Tensor::Strides strides{};
   for (int axis = 0; axis < 5; ++axis) {
     if (values.shape(axis) != expected[axis])
-      throw std::invalid_argument("load: axis " + std::to_string(axis) + " has size " +
+      throw std::invalid_argument("values of a tensor: axis " + std::to_string(axis) + " has size " +
                                   std::to_string(values.shape(axis)) + ", not " + std::to_string(expected[axis]));
     strides[axis] = values.strides(axis) / static_cast<py::ssize_t>(sizeof(float));
   }
+  return strides;
+}
+
+void load(Tensor& tensor, const AnyFloats& values, int threads) {
+  const Tensor::Strides strides = strides_for(tensor, values);
   const float* data = values.data();
   const py::gil_scoped_release unlocked;
   tensor.load(data, strides, threads);
 }
 
-Floats store(const Tensor& tensor, int threads) {
-  Floats values({tensor.samples, tensor.channels, tensor.size[0], tensor.size[1], tensor.size[2]});
+void store_to(const Tensor& tensor, AnyFloats& values, int threads) {
+  const Tensor::Strides strides = strides_for(tensor, values);
   float* data = values.mutable_data();
   const py::gil_scoped_release unlocked;
-  tensor.store(data, threads);
+  tensor.store(data, strides, threads);
+}
+
+Floats store(const Tensor& tensor, int threads) {
+  Floats values({tensor.samples, tensor.channels, tensor.size[0], tensor.size[1], tensor.size[2]});
+  AnyFloats whole = values;
+  store_to(tensor, whole, threads);
   return values;
 }
 
@@ -255,10 +267,10 @@ std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const std:
 }
 
 std::shared_ptr<Contribution> make_contribution(const Tensor& a, const Tensor& out, bool accumulate,
-                                                const std::vector<PartOf>& parts, bool by_sign) {
+                                                const std::vector<PartOf>& parts, bool by_sign, bool in_planes) {
   std::vector<Contribution::Part> taken;
   for (const auto& [positive, negative, fixed] : parts) taken.push_back({positive, negative, fixed});
-  return std::make_shared<Contribution>(a, out, accumulate, std::move(taken), by_sign);
+  return std::make_shared<Contribution>(a, out, accumulate, std::move(taken), by_sign, in_planes);
 }
 
 // Python runs what handles a signal, such as Ctrl-C, on its main thread, and only when that asks.
@@ -293,7 +305,8 @@ void bind_types(py::module_& m) {
       .def("channels_from", &Tensor::channels_from, "first"_a, "count"_a)
       .def("load", &load, "values"_a, "threads"_a)
       .def_property_readonly("has_halo", &Tensor::has_halo)
-      .def("store", &store, "threads"_a);
+      .def("store", &store, "threads"_a)
+      .def("store_to", &store_to, py::arg("values").noconvert(), "threads"_a);
   py::class_<Window>(m, "Window").def(py::init(&make_window), "kernel"_a, "strides"_a, "dilations"_a, "before"_a);
   py::class_<PackedWeights, std::shared_ptr<PackedWeights>>(m, "PackedWeights")
       .def(py::init(&pack), "weights"_a, "groups"_a, "adjoint"_a, "for_negative"_a = py::none(), "pool"_a = py::none())
@@ -378,7 +391,7 @@ void bind_epilogues(py::module_& m) {
            "mix"_a = py::none(), "noise"_a = 0.0f);
   py::class_<Contribution, Epilogue, Figures, std::shared_ptr<Contribution>>(m, "Contribution")
       .def(py::init(&make_contribution), "a"_a, "out"_a, "accumulate"_a,
-           "parts"_a = std::vector<PartOf>{{1.0f, 1.0f, std::nullopt}}, "by_sign"_a = false);
+           "parts"_a = std::vector<PartOf>{{1.0f, 1.0f, std::nullopt}}, "by_sign"_a = false, "in_planes"_a = false);
 }
 
 void bind_linear_maps(py::module_& m) {

@@ -98,12 +98,13 @@ std::vector<Phase> adjoint_phases(const Window& window, const Tensor& source, co
 }
 
 // Outputs of one phase in some rows of a plane, for one sample after the other: where their taps start in the source,
-// from the first sample's source row `source_row` on, and where they go in memory [sample][row][column][16].
+// from the first sample's source row `source_row` on, and where they go in memory [sample][row][column] of so many
+// floats each.
 struct Pixels {
   int source_row = 0, of_sample = 0, of_row = 0;
   std::vector<long> in, out;
 
-  Pixels(const Phase& phase, const Tensor& source, const Size3& size, int first, int rows, long samples) {
+  Pixels(const Phase& phase, const Tensor& source, const Size3& size, int first, int rows, long samples, long floats) {
     const auto from = [&](int axis, int position) {
       return (position - phase.first[axis]) / phase.step[axis] * phase.source_step[axis];
     };
@@ -116,7 +117,7 @@ struct Pixels {
             n * source.sample_stride + (from(1, first + h) - source_row) * static_cast<std::int64_t>(source.row_stride);
         for (int w = phase.first[2]; w < size[2]; w += phase.step[2]) {
           in.push_back(static_cast<long>(line + static_cast<std::int64_t>(from(2, w)) * kBlock));
-          out.push_back(((n * rows + h) * size[2] + w) * kBlock);
+          out.push_back(((n * rows + h) * size[2] + w) * floats);
         }
       }
     of_sample = static_cast<int>(static_cast<long>(in.size()) / samples);
@@ -198,7 +199,8 @@ class Convolution {
         epilogue_(std::move(epilogue)),
         phases_(weights_->adjoint ? adjoint_phases(window, source, epilogue_->size)
                                   : std::vector<Phase>{forward_phase(window, source, epilogue_->size)}),
-        division_(*weights_, *epilogue_) {
+        division_(*weights_, *epilogue_),
+        pixel_(epilogue_->planes() > 0 ? 1 : kBlock) {
     const bool flat = source_.size[0] == 1 && epilogue_->size[0] == 1;
     if (flat && division_.samples_together == 1) find_fresh_rows(window);
     for (const Phase& phase : phases_)
@@ -234,17 +236,20 @@ class Convolution {
     const auto [panel, chunk, plane, done] = piece;
     const long sample = first_sample + done, samples = std::min<long>(division_.samples_together, count - done);
     const int first = division_.chunks.first(chunk), rows = division_.chunks.rows(chunk);
-    const long map = static_cast<long>(rows) * epilogue_->size[2] * kBlock;
+    const long line = epilogue_->size[2] * pixel_, map = rows * line;
     const bool dense = weights_->form == Form::dense;
     const int together = weights_->panels_together, last = panel * together + together - 1;
     const int first_block = dense ? weights_->panels[panel * together].first_output_block : panel;
     const int blocks =
         dense ? weights_->panels[last].first_output_block + weights_->panels[last].output_blocks - first_block
               : epilogue_->blocks() / division_.panels;
+    const int of_block = std::max(epilogue_->planes(), 1), maps = blocks * of_block;
     Ahead next_input{};
     if (task + 1 < places * division_.panels)
       next_input = fresh_rows(first_sample, division_.piece(task + 1, places), piece);
-    float* values = scratch(kOutputs, static_cast<std::size_t>(blocks) * samples * map);
+    float* values = scratch(kOutputs, static_cast<std::size_t>(maps) * samples * map);
+    if (epilogue_->planes() > 0 && static_cast<int>(weights_->targets.size()) < maps)
+      std::fill_n(values, maps * samples * map, 0.0f);
     for (std::size_t p = 0; p < phases_.size(); ++p) {
       if (plane % phases_[p].step[0] != phases_[p].first[0]) continue;
       const Place& at = pixels_[p * division_.chunks.count + chunk];
@@ -263,10 +268,10 @@ class Convolution {
         if (dense) to += weights_->panels[member].output_blocks * samples * map;
       }
     }
-    for (int b = 0; b < blocks; ++b)
+    for (int i = 0; i < maps; ++i)
       for (long n = 0; n < samples; ++n)
-        epilogue_->take({sample + n, first_block + b, plane, first, rows, values + (b * samples + n) * map,
-                         static_cast<long>(epilogue_->size[2]) * kBlock});
+        epilogue_->take({sample + n, first_block + i / of_block, plane + i % of_block, first, rows,
+                         values + (i * samples + n) * map, line});
   }
 
   // Where the epilogue will write a stretch of the map, as far as it says.
@@ -313,16 +318,16 @@ class Convolution {
 
   Place pixels_of(const Phase& phase, int chunk) {
     const int first = division_.chunks.first(chunk), rows = division_.chunks.rows(chunk);
-    const auto pixels =
-        std::make_shared<const Pixels>(phase, source_, epilogue_->size, first, rows, division_.samples_together);
+    const auto pixels = std::make_shared<const Pixels>(phase, source_, epilogue_->size, first, rows,
+                                                       division_.samples_together, pixel_);
     for (const Place& other : pixels_)
       if (other.pixels->in == pixels->in && other.pixels->out == pixels->out) return {pixels->source_row, other.pixels};
     return {pixels->source_row, pixels};
   }
 
-  // `begin` is the source's element that the pixels count from.
+  // `begin` is the source's element that the pixels count from, `map` the floats from one map of values to the next.
   void compute(int panel, std::int64_t begin, const Phase& phase, const Pixels& pixels, int count, float* values,
-               long block, const Ahead& next_input, const Ahead& upcoming, const Destination& destination) const {
+               long map, const Ahead& next_input, const Ahead& upcoming, const Destination& destination) const {
     const Tap* taps = phase.taps.data();
     const int tap_count = static_cast<int>(phase.taps.size());
     const long *in = pixels.in.data(), *out = pixels.out.data();
@@ -339,13 +344,15 @@ class Convolution {
                         {},
                         next_input,
                         values,
-                        block,
-                        epilogue_->blocks(),
+                        map,
+                        epilogue_->planes() > 0 ? 0 : epilogue_->blocks(),
                         in,
                         out,
                         count};
-        for (int t = 0; t < task.targets; ++t)
-          task.target[t] = weights_->targets[t] / kBlock * block + weights_->targets[t] % kBlock;
+        for (int t = 0; t < task.targets; ++t) {
+          const int block = weights_->targets[t] / kBlock, lane = weights_->targets[t] % kBlock;
+          task.target[t] = epilogue_->planes() > 0 ? (block * epilogue_->planes() + lane) * map : block * map + lane;
+        }
         kernels().narrow(task);
         return;
       }
@@ -366,7 +373,7 @@ class Convolution {
         kernels().convolve({source_.at(0, p.first_input_block) + begin, static_cast<long>(source_.block_stride),
                             p.input_blocks, p.last_channels, taps, tap_count, weights_->taps,
                             weights_->data() + p.offset, weights_->by_sign && !weights_->adjoint, p.output_blocks,
-                            next_weights, next_input, upcoming, destination, values, block, in, out, count});
+                            next_weights, next_input, upcoming, destination, values, map, in, out, count});
         return;
       }
     }
@@ -377,6 +384,7 @@ class Convolution {
   const std::shared_ptr<Epilogue> epilogue_;
   const std::vector<Phase> phases_;
   const Division division_;
+  const long pixel_;           // floats of a pixel of the values
   std::vector<Place> pixels_;  // [phase][chunk]
   std::vector<Rows> fresh_;    // [chunk]; none where a task has several planes or samples
 };
@@ -390,7 +398,7 @@ BatchStep convolve(std::shared_ptr<const PackedWeights> weights, const Window& w
     throw std::invalid_argument("convolve: a window of " + std::to_string(taps) + " taps, but weights of " +
                                 std::to_string(weights->taps));
   check_maps("convolve", weights->source_channels, weights->target_channels, source, *epilogue,
-             weights->blocks_together());
+             weights->blocks_together(), weights->form == Form::narrow);
   for (int axis = 0; axis < 3; ++axis)
     if (window.kernel[axis] < 1 || window.strides[axis] < 1 || window.dilations[axis] < 1)
       throw std::invalid_argument("convolve: kernel, strides and dilations must be 1 or more");

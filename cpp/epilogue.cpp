@@ -279,28 +279,40 @@ void Quotient::write(double* to, int row) const {
   }
 }
 
-Contribution::Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign)
-    : Epilogue(out.samples, by_sign ? 2 * out.blocks * kBlock : stacked_channels(out, parts.size()), out.size, 1),
+// Channels of the values that a contribution takes up.
+static int channels_of(const Tensor& out, std::size_t parts, bool by_sign, bool in_planes) {
+  if (by_sign) return 2 * out.blocks * kBlock;
+  return in_planes && parts == 1 ? out.size[0] : stacked_channels(out, parts);
+}
+
+static Size3 size_of(const Tensor& out, bool in_planes) {
+  return in_planes ? Size3{1, out.size[1], out.size[2] * kBlock} : out.size;
+}
+
+Contribution::Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign, bool in_planes)
+    : Epilogue(out.samples, channels_of(out, parts.size(), by_sign, in_planes), size_of(out, in_planes), 1),
       a_(a.borrowed()),
       out_(out.borrowed()),
       accumulate_(accumulate),
       by_sign_(by_sign),
+      in_planes_(in_planes),
       parts_(std::move(parts)) {
-  require(a_.channels == out_.channels && a_.size == size && maps % a_.samples == 0, "a");
+  require(a_.channels == out_.channels && a_.size == out_.size && maps % a_.samples == 0, "a");
   require(!parts_.empty() && (parts_.size() == 1 || !by_sign), "a number of parts that");
+  require(!in_planes || (out_.channels == kBlock && out_.size[0] <= kBlock && !by_sign), "an image in planes that");
   for (Part& part : parts_) {
     if (!part.fixed) continue;
-    const Size3 one_row{size[0], 1, size[2]};
+    const Size3 one_row{out_.size[0], 1, out_.size[2]};
     require(part.fixed->samples == 1 && part.fixed->channels == out_.channels &&
-                (part.fixed->size == size || part.fixed->size == one_row),
+                (part.fixed->size == out_.size || part.fixed->size == one_row),
             "fixed");
     part.fixed = part.fixed->borrowed();
   }
-  rows_.resize(static_cast<std::size_t>(maps) * out_.blocks * size[0] * size[1]);
+  rows_.resize(static_cast<std::size_t>(maps) * out_.blocks * out_.size[0] * out_.size[1]);
 }
 
 In Contribution::fixed_rows(const Part& part, int block, const Stretch& stretch) const {
-  if (!part.fixed || part.fixed->size == size) return rows(part.fixed, 0, block, stretch);
+  if (!part.fixed || part.fixed->size == out_.size) return rows(part.fixed, 0, block, stretch);
   return {part.fixed->row(0, block, stretch.plane, 0), 0};
 }
 
@@ -318,9 +330,9 @@ void Contribution::take(const Stretch& stretch) {
                               accumulate_ || !first,
                               rows_out(out_, n, block, stretch)};
   const std::size_t map = static_cast<std::size_t>(n) * out_.blocks + block;
-  float* sums = &rows_[(map * size[0] + stretch.plane) * size[1] + stretch.first_row];
+  float* sums = &rows_[(map * out_.size[0] + stretch.plane) * out_.size[1] + stretch.first_row];
   if (first) std::fill_n(sums, stretch.rows, 0.0f);  // the last run's stretches may have been others
-  *sums += kernels().contribute(task, area(stretch));
+  *sums += kernels().contribute(task, {stretch.rows, static_cast<long>(out_.size[2]) * kBlock});
 }
 
 bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(tensor); }
@@ -328,7 +340,7 @@ bool Contribution::writes_to(const Tensor& tensor) const { return out_.overlaps(
 void Contribution::write(double* to, int row) const { add_up(rows_, maps, 1, to, row); }
 
 void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
-                const Epilogue& epilogue, int blocks_together) {
+                const Epilogue& epilogue, int blocks_together, bool in_planes) {
   const std::string name = step;
   if (source.samples != epilogue.maps)
     throw std::invalid_argument(name + ": " + std::to_string(source.samples) + " samples, but " +
@@ -341,11 +353,14 @@ void check_maps(const char* step, int source_channels, int target_channels, cons
   if (epilogue.blocks_together() > blocks_together)
     throw std::invalid_argument(
         name + ": stacked parts need weights for a few channels, or by sign, whose blocks come together");
+  if (epilogue.planes() > 0 && !in_planes)
+    throw std::invalid_argument(name + ": an image in planes needs weights for a few channels");
 }
 
 Step take_up(const std::vector<Tensor>& terms_, std::shared_ptr<Epilogue> epilogue_) {
   require(!terms_.empty(), "a sum of nothing");
   require(epilogue_->blocks_together() == 1, "a stack of parts, whose blocks would come in any order,");
+  require(epilogue_->planes() == 0, "an image in planes");
   std::vector<Tensor> terms;
   for (const Tensor& term : terms_) {
     require(term.samples == epilogue_->maps && term.channels == epilogue_->channels && term.size == epilogue_->size,

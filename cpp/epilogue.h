@@ -49,6 +49,9 @@ class Epilogue {
   virtual const Tensor* destination() const { return nullptr; }
   // So many blocks of the same rows have to come one after the other, from the first on.
   virtual int blocks_together() const { return 1; }
+  // If it takes an image up in planes, the channels of that: the stretch of a block and of one of its first channels
+  // then holds values[row][column] of that channel, which `plane` numbers. 0: maps come in blocks.
+  virtual int planes() const { return 0; }
   int blocks() const { return blocks_of(channels); }
 
  protected:
@@ -143,19 +146,24 @@ constexpr int kTileRows = 4;
 // There may be several parts of `a`: the values then hold one map after the other, each as many whole blocks as out,
 // and out gets the sum of the products. By sign the values have two blocks for each of `a`: what its positive part is
 // multiplied with, and what its negative part is.
+//
+// In planes all tensors are images in that layout, and so do the values come, a block for each part.
 class Contribution : public Epilogue, public Figures {
  public:
   struct Part {
     float positive, negative;
     std::optional<Tensor> fixed;  // one sample, or one row of it for all
   };
-  Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign);
+  Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign, bool in_planes);
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
-  const Tensor* destination() const override { return parts_.size() == 1 && !by_sign_ ? &out_ : nullptr; }
+  const Tensor* destination() const override {
+    return parts_.size() == 1 && !by_sign_ && !in_planes_ ? &out_ : nullptr;
+  }
   const Tensor& input() const { return a_; }
   bool by_sign() const { return by_sign_; }
   int blocks_together() const override { return by_sign_ ? 2 : parts_.size() > 1 ? blocks() : 1; }
+  int planes() const override { return in_planes_ ? out_.size[0] : 0; }
   // What was handed down, for each sample of out.
   int samples() const override { return out_.samples; }
   int columns() const override { return 1; }
@@ -164,16 +172,16 @@ class Contribution : public Epilogue, public Figures {
  private:
   In fixed_rows(const Part& part, int block, const Stretch& stretch) const;
   Tensor a_, out_;
-  bool accumulate_, by_sign_;
+  bool accumulate_, by_sign_, in_planes_;
   std::vector<Part> parts_;
   std::vector<float> rows_;
 };
 
 // What every linear map asks of its maps: as many samples and channels as its weights take from one to the other,
-// memory that is not shared, and an epilogue that needs no more blocks together than come so.
+// memory that is not shared, and an epilogue that needs no more blocks together than come so, or planes, than come.
 // std::invalid_argument if not; `step` names the map in the message.
 void check_maps(const char* step, int source_channels, int target_channels, const Tensor& source,
-                const Epilogue& epilogue, int blocks_together = 1);
+                const Epilogue& epilogue, int blocks_together = 1, bool in_planes = false);
 
 // A step that takes up the sum of some tensors.
 Step take_up(const std::vector<Tensor>& terms, std::shared_ptr<Epilogue> epilogue);

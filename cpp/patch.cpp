@@ -78,24 +78,29 @@ class Patch {
     }
   }
 
-  // From the image's few channels to blocks of 16, in order.
+  // From the image's few channels to planes, or to blocks of 16, in order.
   void hand_over(int sample, int first, int past, const float* image) const {
-    const int columns = epilogue_->size[2];
-    const long line = static_cast<long>(columns) * kBlock;
+    const int planes = epilogue_->planes(), of_block = std::max(planes, 1), pixel = planes > 0 ? 1 : kBlock;
+    const long line = static_cast<long>(epilogue_->size[2]) * pixel;
     float* values = scratch(kValues, static_cast<std::size_t>(past - first) * line);
-    for (int block = 0; block < epilogue_->blocks(); ++block) {
+    for (int i = 0; i < epilogue_->blocks() * of_block; ++i) {
+      const int block = i / of_block, plane = i % of_block;
       std::fill_n(values, (past - first) * line, 0.0f);
       for (int channel = 0; channel < channels_; ++channel) {
-        const int target = weights_->targets[channel];
-        if (target / kBlock != block) continue;
-        for (int y = 0; y < past - first; ++y) {
-          const float* from = image + y * row_ + static_cast<long>(before_[1]) * channels_ + channel;
-          float* to = values + y * line + target % kBlock;
-          for (int x = 0; x < columns; ++x, from += channels_, to += kBlock) *to = *from;
-        }
+        const int lane = weights_->targets[channel] - block * kBlock;
+        if (lane < 0 || lane >= kBlock || (planes > 0 && lane != plane)) continue;
+        const float* from = image + static_cast<long>(before_[1]) * channels_ + channel;
+        spread_out(from, past - first, values + (planes > 0 ? 0 : lane), pixel);
       }
-      epilogue_->take({sample, block, 0, first, past - first, values, line});
+      epilogue_->take({sample, block, plane, first, past - first, values, line});
     }
+  }
+
+  // Some rows of one channel of the image, to pixels of so many floats.
+  void spread_out(const float* from, int rows, float* to, int pixel) const {
+    const int columns = epilogue_->size[2];
+    for (int y = 0; y < rows; ++y, from += row_, to += static_cast<long>(columns) * pixel)
+      for (int x = 0; x < columns; ++x) to[x * pixel] = from[x * channels_];
   }
 
   const std::shared_ptr<const PatchWeights> weights_;
@@ -109,7 +114,7 @@ class Patch {
 
 void check(const PatchWeights& weights, const Window& window, const Tensor& source, const Epilogue& epilogue) {
   check_maps("patch", weights.source_channels, weights.target_channels, source, epilogue,
-             blocks_of(weights.target_channels));
+             blocks_of(weights.target_channels), true);
   bool fits = window.kernel == Size3{1, weights.rows, weights.columns} && window.strides[0] == 1 &&
               window.before[0] == 0 && source.size[0] == 1 && epilogue.size[0] == 1;
   for (int axis = 1; axis < 3; ++axis)

@@ -133,7 +133,7 @@ Step redistribute(std::shared_ptr<const PackedWeights> weights, const Tensor& so
     require(blocks_of(way.weights->source_channels) == quotient->quotient_blocks() &&
                 way.weights->target_channels == way.epilogue->channels &&
                 way.epilogue->maps == quotient->maps * quotient->explanations() &&
-                way.epilogue->size == quotient->size && way.epilogue->row_step == 1,
+                way.epilogue->size == quotient->size && way.epilogue->row_step == 1 && way.epilogue->planes() == 0,
             "a way back to other maps");
     require(!way.epilogue->writes_to(source), "one tensor for source and target");
   }

@@ -91,30 +91,51 @@ void Tensor::fill_map(std::int64_t sample, std::int64_t block, float value) cons
     for (int h = 0; h < size[1]; ++h) std::fill_n(row(sample, block, d, h), size[2] * kBlock, value);
 }
 
-void Tensor::load(const float* from, const std::array<std::int64_t, 5>& strides, int threads) {
-  for_parts(*this, 1, 1, threads, [&](const Part& part, long) {
-    const int first = static_cast<int>(part.block) * kBlock, lanes = std::min(kBlock, channels - first);
-    for (int h = part.first; h < part.first + part.area.rows; ++h) {
-      const float* source =
-          from + part.sample * strides[0] + first * strides[1] + part.plane * strides[2] + h * strides[3];
-      float* line = row(part.sample, part.block, part.plane, h);
-      if (lanes < kBlock) std::fill_n(line, size[2] * kBlock, 0.0f);
-      for (int c = 0; c < lanes; ++c)
-        for (int w = 0; w < size[2]; ++w) line[w * kBlock + c] = source[c * strides[1] + w * strides[4]];
-    }
+namespace {
+
+// Calls f(line of the tensor, where it is among the values, lanes that hold channels) for every row of every block.
+template <class Value, class F>
+void for_lines(const Tensor& tensor, Value* values, const Tensor::Strides& strides, int threads, const F& f) {
+  for_parts(tensor, 1, 1, threads, [&](const Part& part, long) {
+    const int first = static_cast<int>(part.block) * kBlock;
+    for (int h = part.first; h < part.first + part.area.rows; ++h)
+      f(tensor.row(part.sample, part.block, part.plane, h),
+        values + part.sample * strides[0] + first * strides[1] + part.plane * strides[2] + h * strides[3],
+        std::min(kBlock, tensor.channels - first));
   });
 }
 
-void Tensor::store(float* to, int threads) const {
-  for_parts(*this, 1, 1, threads, [&](const Part& part, long) {
-    const int first = static_cast<int>(part.block) * kBlock, lanes = std::min(kBlock, channels - first);
-    for (int h = part.first; h < part.first + part.area.rows; ++h) {
-      const float* line = row(part.sample, part.block, part.plane, h);
-      float* target = to + (part.sample * channels + first) * pixels() +
-                      (static_cast<std::int64_t>(part.plane) * size[1] + h) * size[2];
-      for (int c = 0; c < lanes; ++c, target += pixels())
-        for (int w = 0; w < size[2]; ++w) target[w] = line[w * kBlock + c];
+// Whether the values of a row lie as in the tensor.
+bool lies_alike(const Tensor::Strides& strides, int lanes) {
+  return lanes == kBlock && strides[1] == 1 && strides[4] == kBlock;
+}
+
+}  // namespace
+
+void Tensor::load(const float* from, const Strides& strides, int threads) {
+  for_lines(*this, from, strides, threads, [&](float* line, const float* source, int lanes) {
+    if (lies_alike(strides, lanes)) {
+      std::copy_n(source, size[2] * kBlock, line);
+      return;
     }
+    const std::int64_t channel = strides[1], column = strides[4];
+    const int columns = size[2];
+    if (lanes < kBlock) std::fill_n(line, columns * kBlock, 0.0f);
+    for (int c = 0; c < lanes; ++c)
+      for (int w = 0; w < columns; ++w) line[w * kBlock + c] = source[c * channel + w * column];
+  });
+}
+
+void Tensor::store(float* to, const Strides& strides, int threads) const {
+  for_lines(*this, to, strides, threads, [&](const float* line, float* target, int lanes) {
+    if (lies_alike(strides, lanes)) {
+      std::copy_n(line, size[2] * kBlock, target);
+      return;
+    }
+    const std::int64_t channel = strides[1], column = strides[4];
+    const int columns = size[2];
+    for (int c = 0; c < lanes; ++c)
+      for (int w = 0; w < columns; ++w) target[c * channel + w * column] = line[w * kBlock + c];
   });
 }
 

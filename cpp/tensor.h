@@ -21,6 +21,9 @@ inline int quotient_up(int a, int b) { return (a + b - 1) / b; }
 inline int blocks_of(int channels) { return quotient_up(channels, kBlock); }
 
 // Layout [sample][block][plane][row][column][16] with a halo of zeros around each map.
+//
+// An image of few channels, whose width is a multiple of 16, may be held in planes: its channels are the planes of such
+// a tensor, and 16 columns of a row are in the lanes. In memory it lies as callers have it.
 class Tensor {
  public:
   // Uninitialised but for the halo. Throws std::invalid_argument if a size is not positive or the whole is too large.
@@ -53,8 +56,9 @@ class Tensor {
   std::int64_t pixels() const { return static_cast<std::int64_t>(size[0]) * size[1] * size[2]; }
 
   // Copies (samples, channels, plane, row, column) values in and out; strides in floats.
-  void load(const float* from, const std::array<std::int64_t, 5>& strides, int threads);
-  void store(float* to, int threads) const;
+  using Strides = std::array<std::int64_t, 5>;
+  void load(const float* from, const Strides& strides, int threads);
+  void store(float* to, const Strides& strides, int threads) const;
   bool has_halo() const { return before != Size3{} || after != Size3{}; }
   // Zeros around some rows of a plane: beside them, and whatever of the halo lies beyond the map's ends where they
   // reach these.

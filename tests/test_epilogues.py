@@ -352,6 +352,24 @@ def of_gate(gate: core.Gate, own: Array) -> Array:
 
 
 @each_source
+def test_quotients_clear_the_halo_of_memory_that_others_have_used(source: str):
+    planes = 1 if source in FLAT else 2
+    size, before, after = (planes, 13, 12), (1, 0, 2), (0, 3, 1)
+    given, pool = SOURCES[source](SAMPLES, CHANNELS, size), core.Pool()
+    s = core.Tensor(pool, SAMPLES, CHANNELS, size, before, after)
+    quotient = core.Quotient(SAMPLES, loaded(np.ones_like(given.values)), s, [(OPEN, 1.0)], 1e-6)
+    del s
+    whole = core.Tensor(pool, SAMPLES, CHANNELS, (1 + planes, 16, 15))  # all of the same memory
+    core.fill(whole, 7).run(THREADS)
+    given.hand(quotient)
+    found = whole.store(THREADS)
+    inner = found[:, :, 1:, :13, 2:14].copy()
+    assert (inner != 7).all()
+    found[:, :, 1:, :13, 2:14] = 0
+    assert (found == 0).all()
+
+
+@each_source
 @pytest.mark.parametrize("name", CASES)
 def test_a_quotient_is_relevance_over_stabilized_values(source: str, name: str):
     case, t = CASES[name], CASES[name].explanations

@@ -59,11 +59,11 @@ struct NarrowTask {
   int tap_count, kernel_taps;
   const float* weights;  // [block][tap][target][16 input channels]
   int targets;           // 1 to kNarrow
-  long target[kNarrow];  // where each goes, from the pixel of the first output block on
+  long target[kNarrow];  // where each goes, from the first place of the pixel on
   Ahead next_input;      // of the first input block; of the others the same
   float* output;
   long output_block;
-  int output_blocks;
+  int output_blocks;  // to be cleared beside the targets
   const long* input_pixels;
   const long* output_pixels;
   int pixels;

@@ -9,7 +9,7 @@ from lrpfast import _native as core
 from lrpfast.engine.native.accounts import Account, Accounts, Columns
 from lrpfast.engine.native.elementwise_maps import SumMap
 from lrpfast.engine.native.forward import ForwardPass
-from lrpfast.engine.native.layout import Halo, Recorder, size3
+from lrpfast.engine.native.layout import Halo, Recorder, planes, size3
 from lrpfast.engine.native.maps import ConvolutionMap, LinearMap, Source, kept
 from lrpfast.engine.native.prepared import RELU_RULES, ROUNDING, Stage, only_moves
 from lrpfast.engine.native.prepared_stack import PreparedStack
@@ -85,7 +85,7 @@ class RelevancePass:
         """
         sizes: list[tuple[Shape, Halo]] = []
         for stage in self.forward.prepared.stages:
-            sizes += [(shape, Halo()) for shape in stage.in_shapes]
+            sizes += [(planes(shape) if stage.to_image else shape, Halo()) for shape in stage.in_shapes]
             if stage.linear is not None:
                 rest, halo = stage.linear.out_shape[1:], stage.linear.s_halo
                 kept = [stack for stack in stage.stacks if not _runs_in_strips(stage, stack)]
@@ -194,7 +194,7 @@ class Backward:
             if name in self.stage.inputs[:index]:
                 targets.append((targets[self.stage.inputs.index(name)][0], True))
             elif known is None:
-                targets.append((self._tensor(shape), False))
+                targets.append((self._tensor(planes(shape) if self.stage.to_image else shape), False))
             elif known.owned:
                 targets.append((known.tensor, True))
             else:
@@ -270,8 +270,9 @@ class Backward:
             for parts in prepared.spreads:
                 blocks, taken = prepared.stack.columns(parts), prepared.taken(parts)
                 for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
-                    a = self.forward.values[name]
-                    to = core.Contribution(a, out, filled[branch], taken, depends_on_sign(blocks))
+                    a = self.forward.image if stage.to_image else self.forward.values[name]
+                    assert a is not None
+                    to = core.Contribution(a, out, filled[branch], taken, depends_on_sign(blocks), stage.to_image)
                     if s is None:
                         ways.append((blocks, to))
                     else:

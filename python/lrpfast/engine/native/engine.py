@@ -14,7 +14,7 @@ from lrpfast import _native as core
 from lrpfast.engine.backend import NOTHING_INSIDE, Explained, Inside, joined
 from lrpfast.engine.native.backward import RelevancePass
 from lrpfast.engine.native.forward import ForwardPass
-from lrpfast.engine.native.layout import Bench, load, stored
+from lrpfast.engine.native.layout import Bench, in_planes, load, stored, stored_image
 from lrpfast.engine.native.prepared import Prepared, prepare
 from lrpfast.engine.native.threads import default_threads
 from lrpfast.engine.native.weights import PreparedWeights
@@ -183,6 +183,8 @@ class NativeEngine:
         passes = [lane.forward for lane in state.lanes]
         for each, part in zip(passes, state.parts(len(x)), strict=True):
             load(each.input, x[part], threads)
+            if each.image is not None:
+                load(each.image, in_planes(x[part]), threads)
         core.run_side_by_side([each.on.program for each in passes], threads)
         shape = passes[0].prepared.shapes[self.plan.graph.output]
         return joined([stored(each.output, shape, threads) for each in passes]), state
@@ -202,9 +204,10 @@ class NativeEngine:
     def _explained(self, relevance: RelevancePass, threads: int) -> Explained:
         shapes, explanations = relevance.forward.prepared.shapes, relevance.explanations
 
-        def explained(tensor: core.Tensor, value: str) -> Array:
-            return stored(tensor, shapes[value], threads).reshape(-1, explanations, *shapes[value])
+        def explained(tensor: core.Tensor, value: str, image: bool = False) -> Array:
+            values = (stored_image if image else stored)(tensor, shapes[value], threads)
+            return values.reshape(-1, explanations, *shapes[value])
 
         layers = {name: explained(tensor, self._outputs[name]) for name, tensor in relevance.seen.items()}
-        arrived = explained(relevance.arrived, self.plan.graph.input)
+        arrived = explained(relevance.arrived, self.plan.graph.input, relevance.forward.image is not None)
         return Explained(arrived, relevance.accounts.audit(relevance.on.program.figures(threads)), layers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrpfast import _native as core
 from lrpfast.engine.native.elementwise_maps import SumMap
-from lrpfast.engine.native.layout import Floats, Recorder, size3
+from lrpfast.engine.native.layout import Floats, Recorder, planes, size3
 from lrpfast.engine.native.maps import LinearMap, kept
 from lrpfast.engine.native.prepared import Prepared, Stage, only_moves
 from lrpfast.engine.native.routes import places
@@ -23,7 +23,7 @@ class ForwardPass:
         self.values: dict[str, core.Tensor] = {}
         self.winners: dict[str, core.Tensor] = {}
         self.ahead: dict[str, core.Tensor] = {}  # values ahead of a pool, by the name of the pooled value
-        self.input = self._tensor(plan.graph.input)
+        self.input, self.image = self._tensor(plan.graph.input), self._image()
         for stage in prepared.stages:
             self.on.value = stage.output
             self._record(stage)
@@ -32,6 +32,12 @@ class ForwardPass:
     def own_values(self, stage: Stage) -> core.Tensor:
         """What stands for the values of a stage's first step, where relevance is not zero."""
         return self.ahead.get(stage.output, self.values[stage.output])
+
+    def _image(self) -> core.Tensor | None:
+        """Memory for the input in planes too, where the way back takes it so."""
+        if not any(stage.to_image for stage in self.prepared.stages):
+            return None
+        return self.on.tensor(self.samples, planes(self.prepared.shapes[self.plan.graph.input]), lasting=True)
 
     def _tensor(self, name: str) -> core.Tensor:
         """The memory of a value: its own, or a place in the concatenation that it belongs to."""

@@ -94,6 +94,24 @@ class Bench(Recorder):
         return tensor
 
 
+def fits_planes(shape: Shape) -> bool:
+    """Whether an image of that shape may be held in planes: a channel after the other, 16 columns in the lanes."""
+    return len(shape) == 3 and shape[0] <= BLOCK and shape[2] % BLOCK == 0
+
+
+def planes(shape: Shape) -> Shape:
+    """The shape of a tensor that holds an image (C, H, W) in planes."""
+    channels, rows, columns = shape
+    return BLOCK, channels, rows, columns // BLOCK
+
+
+def in_planes(values: Floats) -> Floats:
+    """Images (N, C, H, W) as such a tensor has them, seen in the same memory."""
+    samples, channels, rows, columns = values.shape
+    by_lane = values.reshape(samples, channels, rows, columns // BLOCK, BLOCK)
+    return by_lane.transpose(0, 4, 1, 2, 3)
+
+
 def load(tensor: core.Tensor, values: npt.NDArray[np.floating], threads: int) -> None:
     """Put `values` (N, C, *spatial) into a tensor."""
     whole = values.astype(np.float32, copy=False).reshape(*values.shape[:2], *size3(values.shape[2:]))
@@ -103,6 +121,13 @@ def load(tensor: core.Tensor, values: npt.NDArray[np.floating], threads: int) ->
 def stored(tensor: core.Tensor, shape: Shape, threads: int) -> Floats:
     """The values of a tensor as (N, C, *spatial)."""
     return tensor.store(threads).reshape(tensor.samples, *shape)
+
+
+def stored_image(tensor: core.Tensor, shape: Shape, threads: int) -> Floats:
+    """The images that a tensor holds in planes, as (N, C, H, W)."""
+    values = np.empty((tensor.samples, *shape), np.float32)
+    tensor.store_to(in_planes(values), threads)
+    return values
 
 
 def window3(window: Window, spatial: Shape) -> core.Window:

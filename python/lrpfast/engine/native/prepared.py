@@ -13,7 +13,7 @@ import numpy as np
 
 from lrpfast import _native as core
 from lrpfast.engine.native.elementwise_maps import AffineMap, AverageMap, InterpolationMap, SumMap
-from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, window3
+from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, fits_planes, window3
 from lrpfast.engine.native.maps import IDENTITY, ConvolutionMap, LinearMap
 from lrpfast.engine.native.methods import roomy_nodes
 from lrpfast.engine.native.prepared_stack import PreparedStack, prepare_stack
@@ -34,7 +34,7 @@ from lrpfast.model.layers import (
     Weighted,
     fitted,
 )
-from lrpfast.rules import Gradient, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
+from lrpfast.rules import Gradient, LinearRule, Pass, ReLUBetaSmooth, ReLUDeconvNet, ReLUGuidedBackprop, Rule
 from lrpfast.rules.terms import AS_IS, NOTHING
 
 #: what rounding may do to a value behind several layers, in shares of the largest value around it
@@ -67,6 +67,7 @@ class Stage:
     margin: float = 0.0  # by which places of a pool may differ that show the same, in shares of the largest value there
     keeps_values: bool = False  # whether the values ahead of the pool are looked at later
     stacks: tuple[PreparedStack, ...] = ()
+    to_image: bool = False  # whether it hands relevance to the graph's input in planes
 
     @property
     def step(self) -> Step:
@@ -178,17 +179,22 @@ def _stage(
         case Weighted() | Affine() | AveragePool() | Interpolation() | Sum():
             linear = _linear_map(node, weights, bench, ins[0], roomy)
             like_own = linear.bias(AS_IS) is None or all(group.bias != NOTHING for group in step.groups)
-            stacks = tuple(
-                prepare_stack(stack, linear, bench, ins[0])
-                for stack in stacked(step.groups, linear.together, linear.by_sign, step.positive_only and like_own)
-            )
+            found = stacked(step.groups, linear.together, linear.by_sign, step.positive_only and like_own)
+            to_image = _reads_image(step, plan, ins[0]) and all(linear.spreads_at_once(stack.blocks) for stack in found)
+            stacks = tuple(prepare_stack(stack, linear, bench, ins[0], to_image) for stack in found)
             keeps = any(stack.takes_own for stack in stacks) or any(group.gate != "open" for group in step.groups)
             linear.prepare(WHOLE, False)
             if isinstance(step.rule, Gradient):
                 linear.prepare(WHOLE, True)
-            return replace(stage, linear=linear, stacks=stacks, keeps_values=keeps)
+            return replace(stage, linear=linear, stacks=stacks, keeps_values=keeps, to_image=to_image)
         case _:
             return stage
+
+
+def _reads_image(step: Step, plan: Plan, shape: Shape) -> bool:
+    """Whether it is the only reader of the graph's input, which fits into planes, and hands relevance down to it."""
+    only = step.node.inputs == (plan.graph.input,) and plan.graph.consumers[plan.graph.input] == (step.node,)
+    return only and fits_planes(shape) and isinstance(step.rule, LinearRule) and not plan.composite.times_input
 
 
 def _continues(stage: Stage, step: Step, plan: Plan) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrpfast import _native as core
-from lrpfast.engine.native.layout import BLOCK, Bench, Floats
+from lrpfast.engine.native.layout import BLOCK, Bench, Floats, in_planes
 from lrpfast.engine.native.maps import LinearMap, added, kept
 from lrpfast.engine.native.stacks import WHOLE, Stack
 from lrpfast.engine.native.weights import whole_blocks
@@ -58,8 +58,11 @@ class PreparedStack:
         return found
 
 
-def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -> PreparedStack:
-    """A stack of a layer whose input has samples of `shape`, with the weights packed that it needs."""
+def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape, image: bool = False) -> PreparedStack:
+    """A stack of a layer whose input has samples of `shape`, with the weights packed that it needs.
+
+    Constants go with the input on the way back, so they are in planes if that is an `image`.
+    """
     out = linear.out_shape
     flat = stack.is_flat and linear.together
     each = whole_blocks(out[0], len(stack.groups))
@@ -88,7 +91,7 @@ def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape) -
         bias,
         within,
         shift,
-        tuple(None if value is None else _for_contributions(bench, value, shape) for value in constants),
+        tuple(None if value is None else _for_contributions(bench, value, shape, image) for value in constants),
         _constant(stack, constants, shift if denominator != "forward" else None, linear, bench, shape, channels),
         spreads,
     )
@@ -114,11 +117,12 @@ def _constant_input(part: InputPart) -> Floats | None:
     return -value if isinstance(part, Shifted) else value
 
 
-def _for_contributions(bench: Bench, value: Floats, shape: Shape) -> core.Tensor:
+def _for_contributions(bench: Bench, value: Floats, shape: Shape, image: bool) -> core.Tensor:
     """A constant input of samples of that shape: if all rows are the same, one, which stays in the cache."""
     if len(shape) > 2 and (value.ndim < 2 or value.shape[-2] == 1):
         shape = (*shape[:-2], 1, shape[-1])
-    return bench.loaded(np.broadcast_to(value, shape)[np.newaxis])
+    whole = np.broadcast_to(value, shape)[np.newaxis]
+    return bench.loaded(in_planes(whole) if image else whole)
 
 
 def _joined(biases: list[Floats | core.Tensor | None], channels: int) -> Floats | None:
