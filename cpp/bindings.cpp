@@ -267,10 +267,10 @@ std::shared_ptr<Quotient> make_quotient(int samples, const Tensor& r, const std:
 }
 
 std::shared_ptr<Contribution> make_contribution(const Tensor& a, const Tensor& out, bool accumulate,
-                                                const std::vector<PartOf>& parts, bool by_sign, bool in_planes) {
+                                                const std::vector<PartOf>& parts, bool in_planes) {
   std::vector<Contribution::Part> taken;
   for (const auto& [positive, negative, fixed] : parts) taken.push_back({positive, negative, fixed});
-  return std::make_shared<Contribution>(a, out, accumulate, std::move(taken), by_sign, in_planes);
+  return std::make_shared<Contribution>(a, out, accumulate, std::move(taken), in_planes);
 }
 
 // Python runs what handles a signal, such as Ctrl-C, on its main thread, and only when that asks.
@@ -391,7 +391,7 @@ void bind_epilogues(py::module_& m) {
            "mix"_a = py::none(), "noise"_a = 0.0f);
   py::class_<Contribution, Epilogue, Figures, std::shared_ptr<Contribution>>(m, "Contribution")
       .def(py::init(&make_contribution), "a"_a, "out"_a, "accumulate"_a,
-           "parts"_a = std::vector<PartOf>{{1.0f, 1.0f, std::nullopt}}, "by_sign"_a = false, "in_planes"_a = false);
+           "parts"_a = std::vector<PartOf>{{1.0f, 1.0f, std::nullopt}}, "in_planes"_a = false);
 }
 
 void bind_linear_maps(py::module_& m) {
@@ -420,11 +420,11 @@ void bind_linear_maps(py::module_& m) {
       "weights"_a.none(false), "window"_a, "source"_a, "epilogue"_a.none(false));
   m.def(
       "skip_by_sign",
-      [](std::shared_ptr<SkipWeights> weights, const Tensor& source, std::shared_ptr<Contribution> contribution,
+      [](std::shared_ptr<SkipWeights> weights, const Tensor& source, std::shared_ptr<Epilogue> epilogue,
          std::vector<std::pair<float, float>> factors) {
-        return skip_by_sign(std::move(weights), source, std::move(contribution), std::move(factors));
+        return skip_by_sign(std::move(weights), source, std::move(epilogue), std::move(factors));
       },
-      "weights"_a.none(false), "source"_a, "contribution"_a.none(false), "factors"_a);
+      "weights"_a.none(false), "source"_a, "epilogue"_a.none(false), "factors"_a);
   m.def(
       "patch",
       [](std::shared_ptr<PatchWeights> weights, const Window& window, const Tensor& source,

@@ -99,12 +99,13 @@ std::vector<Phase> adjoint_phases(const Window& window, const Tensor& source, co
 
 // Outputs of one phase in some rows of a plane, for one sample after the other: where their taps start in the source,
 // from the first sample's source row `source_row` on, and where they go in memory [sample][row][column] of so many
-// floats each.
+// floats each; and where in the values that choose weights, if there are any.
 struct Pixels {
   int source_row = 0, of_sample = 0, of_row = 0;
-  std::vector<long> in, out;
+  std::vector<long> in, out, signs;
 
-  Pixels(const Phase& phase, const Tensor& source, const Size3& size, int first, int rows, long samples, long floats) {
+  Pixels(const Phase& phase, const Tensor& source, const Size3& size, int first, int rows, long samples, long floats,
+         const Tensor* chooses) {
     const auto from = [&](int axis, int position) {
       return (position - phase.first[axis]) / phase.step[axis] * phase.source_step[axis];
     };
@@ -118,6 +119,9 @@ struct Pixels {
         for (int w = phase.first[2]; w < size[2]; w += phase.step[2]) {
           in.push_back(static_cast<long>(line + static_cast<std::int64_t>(from(2, w)) * kBlock));
           out.push_back(((n * rows + h) * size[2] + w) * floats);
+          if (chooses)
+            signs.push_back(
+                static_cast<long>(n * chooses->sample_stride + h * chooses->row_stride + w * std::int64_t{kBlock}));
         }
       }
     of_sample = static_cast<int>(static_cast<long>(in.size()) / samples);
@@ -164,16 +168,16 @@ struct Division {
     const bool dense = weights.form == Form::dense;
     const int depth = dense ? weights.panels[0].input_blocks * kBlock : kBlock;
     const int of_plane = epilogue.size[1] * epilogue.size[2], pixels = std::clamp(kChunkFloats / depth, 96, 256);
-    panels = dense                          ? static_cast<int>(weights.panels.size()) / weights.panels_together
-             : weights.form == Form::narrow ? 1
-                                            : epilogue.blocks();
+    panels = dense ? static_cast<int>(weights.panels.size()) : weights.form == Form::narrow ? 1 : epilogue.blocks();
     int wanted = std::max(1, of_plane / pixels);
     if (wanted * panels < kTasks) wanted = std::clamp(of_plane / kFewestPixels, wanted, quotient_up(kTasks, panels));
     const int steps = quotient_up(chunks.height, chunks.step);
     chunks.count = quotient_up(steps, quotient_up(steps, wanted));  // the fewest that are no longer
     planes = epilogue.size[0];
     const long of_sample = static_cast<long>(planes) * of_plane;
-    samples_together = chunks.count * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
+    // Of samples that share what chooses their weights, each begins in another place of it than its pixels.
+    const bool shared = weights.choice == Choice::by_target && epilogue.factors()->samples < epilogue.maps;
+    samples_together = shared || chunks.count * planes > 1 ? 1 : std::clamp<long>(96 / of_sample, 1, epilogue.maps);
     panels_first = weights.form != Form::depthwise && weights.floats() <= kCachedFloats;
   }
   long places(int samples) const { return (samples + samples_together - 1) / samples_together * planes * chunks.count; }
@@ -238,15 +242,13 @@ class Convolution {
     const int first = division_.chunks.first(chunk), rows = division_.chunks.rows(chunk);
     const long line = epilogue_->size[2] * pixel_, map = rows * line;
     const bool dense = weights_->form == Form::dense;
-    const int together = weights_->panels_together, last = panel * together + together - 1;
-    const int first_block = dense ? weights_->panels[panel * together].first_output_block : panel;
-    const int blocks =
-        dense ? weights_->panels[last].first_output_block + weights_->panels[last].output_blocks - first_block
-              : epilogue_->blocks() / division_.panels;
+    const int first_block = dense ? weights_->panels[panel].first_output_block : panel;
+    const int blocks = dense ? weights_->panels[panel].output_blocks : epilogue_->blocks() / division_.panels;
     const int of_block = std::max(epilogue_->planes(), 1), maps = blocks * of_block;
     Ahead next_input{};
     if (task + 1 < places * division_.panels)
       next_input = fresh_rows(first_sample, division_.piece(task + 1, places), piece);
+    const float* signs = chooses() == nullptr ? nullptr : epilogue_->factor_rows(sample, first_block, plane, first).at;
     float* values = scratch(kOutputs, static_cast<std::size_t>(maps) * samples * map);
     if (epilogue_->planes() > 0 && static_cast<int>(weights_->targets.size()) < maps)
       std::fill_n(values, maps * samples * map, 0.0f);
@@ -256,17 +258,11 @@ class Convolution {
       if (at.pixels->of_sample == 0) continue;
       const int source_plane = (plane - phases_[p].first[0]) / phases_[p].step[0] * phases_[p].source_step[0];
       const std::int64_t begin = offset(source_, source_plane, at.source_row, 0) + sample * source_.sample_stride;
-      float* to = values;
-      for (int member = panel * together; member <= last; ++member) {
-        const int block = dense ? weights_->panels[member].first_output_block : panel;
-        const Destination destination = phases_.size() == 1 && samples == 1
-                                            ? destination_of({sample, block, plane, first, rows, nullptr, 0})
-                                            : Destination{};
-        compute(member, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, to,
-                samples * map, next_input, upcoming, destination);
-        next_input = upcoming = {};
-        if (dense) to += weights_->panels[member].output_blocks * samples * map;
-      }
+      const bool at_once = phases_.size() == 1 && samples == 1;
+      compute(panel, begin, phases_[p], *at.pixels, static_cast<int>(samples) * at.pixels->of_sample, values,
+              samples * map, signs, next_input, upcoming,
+              at_once ? destination_of({sample, first_block, plane, first, rows, nullptr, 0}) : Destination{});
+      next_input = upcoming = {};
     }
     for (int i = 0; i < maps; ++i)
       for (long n = 0; n < samples; ++n)
@@ -306,9 +302,12 @@ class Convolution {
 
   // The first block of the source that a panel reads.
   int source_block(int panel) const {
-    if (weights_->form == Form::dense) return weights_->panels[panel * weights_->panels_together].first_input_block;
+    if (weights_->form == Form::dense) return weights_->panels[panel].first_input_block;
     return weights_->form == Form::depthwise ? panel : 0;
   }
+
+  // The values that choose weights; null if none do.
+  const Tensor* chooses() const { return weights_->choice == Choice::by_target ? epilogue_->factors() : nullptr; }
 
   // The pixels of a chunk in a phase. Chunks of the same shape share the list.
   struct Place {
@@ -319,7 +318,7 @@ class Convolution {
   Place pixels_of(const Phase& phase, int chunk) {
     const int first = division_.chunks.first(chunk), rows = division_.chunks.rows(chunk);
     const auto pixels = std::make_shared<const Pixels>(phase, source_, epilogue_->size, first, rows,
-                                                       division_.samples_together, pixel_);
+                                                       division_.samples_together, pixel_, chooses());
     for (const Place& other : pixels_)
       if (other.pixels->in == pixels->in && other.pixels->out == pixels->out) return {pixels->source_row, other.pixels};
     return {pixels->source_row, pixels};
@@ -327,7 +326,8 @@ class Convolution {
 
   // `begin` is the source's element that the pixels count from, `map` the floats from one map of values to the next.
   void compute(int panel, std::int64_t begin, const Phase& phase, const Pixels& pixels, int count, float* values,
-               long map, const Ahead& next_input, const Ahead& upcoming, const Destination& destination) const {
+               long map, const float* signs, const Ahead& next_input, const Ahead& upcoming,
+               const Destination& destination) const {
     const Tap* taps = phase.taps.data();
     const int tap_count = static_cast<int>(phase.taps.size());
     const long *in = pixels.in.data(), *out = pixels.out.data();
@@ -370,10 +370,28 @@ class Convolution {
           const std::int64_t next = weights_->panels[panel + 1].offset;
           next_weights = {weights_->data() + next, static_cast<long>(next - p.offset)};  // as many as of this one
         }
-        kernels().convolve({source_.at(0, p.first_input_block) + begin, static_cast<long>(source_.block_stride),
-                            p.input_blocks, p.last_channels, taps, tap_count, weights_->taps,
-                            weights_->data() + p.offset, weights_->by_sign && !weights_->adjoint, p.output_blocks,
-                            next_weights, next_input, upcoming, destination, values, map, in, out, count});
+        kernels().convolve({source_.at(0, p.first_input_block) + begin,
+                            static_cast<long>(source_.block_stride),
+                            p.input_blocks,
+                            p.last_channels,
+                            taps,
+                            tap_count,
+                            weights_->taps,
+                            weights_->data() + p.offset,
+                            weights_->choice,
+                            signs,
+                            chooses() ? static_cast<long>(chooses()->block_stride) : 0,
+                            pixels.signs.data(),
+                            p.output_blocks,
+                            next_weights,
+                            next_input,
+                            upcoming,
+                            destination,
+                            values,
+                            map,
+                            in,
+                            out,
+                            count});
         return;
       }
     }
@@ -397,8 +415,10 @@ BatchStep convolve(std::shared_ptr<const PackedWeights> weights, const Window& w
   if (taps != weights->taps)
     throw std::invalid_argument("convolve: a window of " + std::to_string(taps) + " taps, but weights of " +
                                 std::to_string(weights->taps));
+  const bool narrow = weights->form == Form::narrow;
   check_maps("convolve", weights->source_channels, weights->target_channels, source, *epilogue,
-             weights->blocks_together(), weights->form == Form::narrow);
+             narrow ? blocks_of(weights->target_channels) : 1, narrow);
+  check_choice("convolve", *weights, *epilogue);
   for (int axis = 0; axis < 3; ++axis)
     if (window.kernel[axis] < 1 || window.strides[axis] < 1 || window.dilations[axis] < 1)
       throw std::invalid_argument("convolve: kernel, strides and dilations must be 1 or more");

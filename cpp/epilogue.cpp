@@ -101,6 +101,10 @@ float* scratch(int drawer, std::size_t floats) {
 Epilogue::Epilogue(int maps_, int channels_, Size3 size_, int row_step_)
     : maps(maps_), channels(channels_), size(size_), row_step(row_step_) {}
 
+In Epilogue::factor_rows(std::int64_t sample, int block, int plane, int first_row) const {
+  return rows_of<In>(*factors(), sample / (maps / factors()->samples), block, plane, first_row);
+}
+
 Activation::Activation(int maps_, int channels_, Size3 size_, FunctionParameters function, Lanes bias,
                        std::optional<Tensor> slope, std::optional<Tensor> y, std::optional<Pool> pool)
     : Epilogue(maps_, channels_, size_, pool ? pool->side.window.strides[1] : 1),
@@ -280,8 +284,7 @@ void Quotient::write(double* to, int row) const {
 }
 
 // Channels of the values that a contribution takes up.
-static int channels_of(const Tensor& out, std::size_t parts, bool by_sign, bool in_planes) {
-  if (by_sign) return 2 * out.blocks * kBlock;
+static int channels_of(const Tensor& out, std::size_t parts, bool in_planes) {
   return in_planes && parts == 1 ? out.size[0] : stacked_channels(out, parts);
 }
 
@@ -289,17 +292,16 @@ static Size3 size_of(const Tensor& out, bool in_planes) {
   return in_planes ? Size3{1, out.size[1], out.size[2] * kBlock} : out.size;
 }
 
-Contribution::Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign, bool in_planes)
-    : Epilogue(out.samples, channels_of(out, parts.size(), by_sign, in_planes), size_of(out, in_planes), 1),
+Contribution::Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool in_planes)
+    : Epilogue(out.samples, channels_of(out, parts.size(), in_planes), size_of(out, in_planes), 1),
       a_(a.borrowed()),
       out_(out.borrowed()),
       accumulate_(accumulate),
-      by_sign_(by_sign),
       in_planes_(in_planes),
       parts_(std::move(parts)) {
   require(a_.channels == out_.channels && a_.size == out_.size && maps % a_.samples == 0, "a");
-  require(!parts_.empty() && (parts_.size() == 1 || !by_sign), "a number of parts that");
-  require(!in_planes || (out_.channels == kBlock && out_.size[0] <= kBlock && !by_sign), "an image in planes that");
+  require(!parts_.empty(), "no part");
+  require(!in_planes || (out_.channels == kBlock && out_.size[0] <= kBlock), "an image in planes that");
   for (Part& part : parts_) {
     if (!part.fixed) continue;
     const Size3 one_row{out_.size[0], 1, out_.size[2]};
@@ -318,12 +320,12 @@ In Contribution::fixed_rows(const Part& part, int block, const Stretch& stretch)
 
 void Contribution::take(const Stretch& stretch) {
   const std::int64_t n = stretch.sample;
-  const int block = by_sign_ ? stretch.block / 2 : stretch.block % out_.blocks;
-  const bool first = by_sign_ ? stretch.block % 2 == 0 : stretch.block == block;
-  const Part& part = parts_[by_sign_ ? 0 : stretch.block / out_.blocks];
+  const int block = stretch.block % out_.blocks;
+  const bool first = stretch.block == block;
+  const Part& part = parts_[stretch.block / out_.blocks];
   const bool constant = part.positive == 0 && part.negative == 0;
-  const ContributionTask task{by_sign_ && !first ? 0 : part.positive,
-                              by_sign_ && first ? 0 : part.negative,
+  const ContributionTask task{part.positive,
+                              part.negative,
                               constant ? In{nullptr, 0} : rows(a_, n / (maps / a_.samples), block, stretch),
                               fixed_rows(part, block, stretch),
                               {stretch.values, stretch.row},
@@ -351,8 +353,7 @@ void check_maps(const char* step, int source_channels, int target_channels, cons
                                 std::to_string(source.channels) + " and " + std::to_string(epilogue.channels));
   if (epilogue.writes_to(source)) throw std::invalid_argument(name + ": one tensor cannot be both source and target");
   if (epilogue.blocks_together() > blocks_together)
-    throw std::invalid_argument(
-        name + ": stacked parts need weights for a few channels, or by sign, whose blocks come together");
+    throw std::invalid_argument(name + ": stacked parts need weights for a few channels, whose blocks come together");
   if (epilogue.planes() > 0 && !in_planes)
     throw std::invalid_argument(name + ": an image in planes needs weights for a few channels");
 }

@@ -52,6 +52,11 @@ class Epilogue {
   // If it takes an image up in planes, the channels of that: the stretch of a block and of one of its first channels
   // then holds values[row][column] of that channel, which `plane` numbers. 0: maps come in blocks.
   virtual int planes() const { return 0; }
+  // What the values are multiplied with, whose signs may choose the weights; null if they are not. It may have fewer
+  // samples: as many explanations of each share it.
+  virtual const Tensor* factors() const { return nullptr; }
+  // The rows of the factors that a stretch of the map meets.
+  In factor_rows(std::int64_t sample, int block, int plane, int first_row) const;
   int blocks() const { return blocks_of(channels); }
 
  protected:
@@ -144,8 +149,7 @@ constexpr int kTileRows = 4;
 // out (+)= (positive max(a, 0) + negative min(a, 0) + fixed) * values, with the sum of what was handed down.
 //
 // There may be several parts of `a`: the values then hold one map after the other, each as many whole blocks as out,
-// and out gets the sum of the products. By sign the values have two blocks for each of `a`: what its positive part is
-// multiplied with, and what its negative part is.
+// and out gets the sum of the products.
 //
 // In planes all tensors are images in that layout, and so do the values come, a block for each part.
 class Contribution : public Epilogue, public Figures {
@@ -154,15 +158,12 @@ class Contribution : public Epilogue, public Figures {
     float positive, negative;
     std::optional<Tensor> fixed;  // one sample, or one row of it for all
   };
-  Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool by_sign, bool in_planes);
+  Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Part> parts, bool in_planes);
   void take(const Stretch& stretch) override;
   bool writes_to(const Tensor& tensor) const override;
-  const Tensor* destination() const override {
-    return parts_.size() == 1 && !by_sign_ && !in_planes_ ? &out_ : nullptr;
-  }
-  const Tensor& input() const { return a_; }
-  bool by_sign() const { return by_sign_; }
-  int blocks_together() const override { return by_sign_ ? 2 : parts_.size() > 1 ? blocks() : 1; }
+  const Tensor* destination() const override { return parts_.size() == 1 && !in_planes_ ? &out_ : nullptr; }
+  const Tensor* factors() const override { return parts_.size() == 1 && !in_planes_ ? &a_ : nullptr; }
+  int blocks_together() const override { return parts_.size() > 1 ? blocks() : 1; }
   int planes() const override { return in_planes_ ? out_.size[0] : 0; }
   // What was handed down, for each sample of out.
   int samples() const override { return out_.samples; }
@@ -172,7 +173,7 @@ class Contribution : public Epilogue, public Figures {
  private:
   In fixed_rows(const Part& part, int block, const Stretch& stretch) const;
   Tensor a_, out_;
-  bool accumulate_, by_sign_, in_planes_;
+  bool accumulate_, in_planes_;
   std::vector<Part> parts_;
   std::vector<float> rows_;
 };

@@ -28,6 +28,13 @@ class Redistribution {
     const int pixels = std::min(kPixels, kStripFloats / (quotient_->quotient_blocks() * kBlock));
     rows_ = std::clamp(pixels / width, 1, height);
     strips_ = quotient_up(height, rows_);
+    for (const WayBack& way : back_) {
+      signs_.emplace_back();
+      if (way.weights->choice != Choice::by_target) continue;
+      for (int y = 0; y < rows_; ++y)
+        for (int x = 0; x < width; ++x)
+          signs_.back().push_back(y * static_cast<long>(way.epilogue->factors()->row_stride) + x * kBlock);
+    }
     for (int y = 0; y < rows_; ++y)
       for (int x = 0; x < width; ++x) {
         in_.push_back(y * static_cast<long>(source_.row_stride) + x * kBlock);
@@ -59,7 +66,7 @@ class Redistribution {
     const long map = static_cast<long>(rows) * quotient_->size[2] * kBlock;
     if (weights_) {
       hand_over(*weights_, {source_.row(sample, 0, 0, first), static_cast<long>(source_.block_stride), in_.data()},
-                *quotient_, sample, first, rows);
+                *quotient_, nullptr, sample, first, rows);
     } else {
       for (int block = 0; block < source_.blocks; ++block)
         quotient_->take({sample, block, 0, first, rows, source_.row(sample, block, 0, first),
@@ -67,15 +74,16 @@ class Redistribution {
     }
     const float* quotients = quotient_->quotients(rows);
     const int explanations = quotient_->explanations();
-    for (const WayBack& back : back_)
+    for (std::size_t i = 0; i < back_.size(); ++i)
       for (int t = 0; t < explanations; ++t)
-        hand_over(*back.weights, {quotients + t * quotient_->quotient_blocks() * map, map, out_.data()}, *back.epilogue,
-                  sample * explanations + t, first, rows);
+        hand_over(*back_[i].weights, {quotients + t * quotient_->quotient_blocks() * map, map, out_.data()},
+                  *back_[i].epilogue, signs_[i].data(), sample * explanations + t, first, rows);
   }
 
-  // Hands the epilogue what the weights make of the maps, panel by panel.
-  void hand_over(const PackedWeights& weights, const Maps& maps, Epilogue& epilogue, std::int64_t sample, int first,
-                 int rows) const {
+  // Hands the epilogue what the weights make of the maps, panel by panel. `sign_pixels` are those of its factors, if
+  // these choose weights.
+  void hand_over(const PackedWeights& weights, const Maps& maps, Epilogue& epilogue, const long* sign_pixels,
+                 std::int64_t sample, int first, int rows) const {
     static constexpr Tap kTap{0, 0};
     const long line = static_cast<long>(quotient_->size[2]) * kBlock, map = rows * line;
     for (const PackedWeights::Panel& panel : weights.panels) {
@@ -88,7 +96,12 @@ class Redistribution {
       task.taps = &kTap;
       task.tap_count = task.kernel_taps = 1;
       task.weights = weights.data() + panel.offset;
-      task.by_sign = weights.by_sign && !weights.adjoint;
+      task.choice = weights.choice;
+      if (task.choice == Choice::by_target) {
+        task.signs = epilogue.factor_rows(sample, panel.first_output_block, 0, first).at;
+        task.sign_block = static_cast<long>(epilogue.factors()->block_stride);
+        task.sign_pixels = sign_pixels;
+      }
       task.panel = panel.output_blocks;
       task.output = values;
       task.output_block = map;
@@ -105,8 +118,9 @@ class Redistribution {
   const Tensor source_;
   const std::shared_ptr<Quotient> quotient_;
   const std::vector<WayBack> back_;
-  int rows_, strips_;           // rows of a strip, and how many strips there are
-  std::vector<long> in_, out_;  // the pixels of a strip in the source, and in maps of its own
+  int rows_, strips_;                     // rows of a strip, and how many strips there are
+  std::vector<long> in_, out_;            // the pixels of a strip in the source, and in maps of its own
+  std::vector<std::vector<long>> signs_;  // and in what chooses the weights of each way back
 };
 
 void require(bool fits, const char* what) {
@@ -136,6 +150,7 @@ Step redistribute(std::shared_ptr<const PackedWeights> weights, const Tensor& so
                 way.epilogue->size == quotient->size && way.epilogue->row_step == 1 && way.epilogue->planes() == 0,
             "a way back to other maps");
     require(!way.epilogue->writes_to(source), "one tensor for source and target");
+    check_choice("redistribute", *way.weights, *way.epilogue);
   }
   const auto step =
       std::make_shared<const Redistribution>(std::move(weights), source, std::move(quotient), std::move(back));

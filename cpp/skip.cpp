@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <numeric>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -21,11 +20,9 @@ enum Drawer { kSums = 11 };
 
 const Window kSinglePixels{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}};
 
-// The input of a contribution, whose signs say what weights are multiplied with, and factors for each group.
-struct Signs {
-  Tensor x;
-  std::vector<std::pair<float, float>> factors;
-};
+// For each group of a rule, what the weights are multiplied with that have the sign of what the epilogue multiplies
+// with, and the others. None: they are taken as they are.
+using SignFactors = std::vector<std::pair<float, float>>;
 
 int widest_panel(int side) { return side == 1 ? 2 * kernels().skip_panel : kernels().skip_panel; }
 
@@ -68,11 +65,11 @@ struct Division {
 class Skip {
  public:
   Skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
-       std::shared_ptr<Epilogue> epilogue, std::optional<Signs> signs)
+       std::shared_ptr<Epilogue> epilogue, SignFactors factors)
       : weights_(std::move(weights)),
         source_(source.borrowed()),
         epilogue_(std::move(epilogue)),
-        signs_(std::move(signs)),
+        factors_(std::move(factors)),
         source_blocks_(blocks_of(weights_->source_channels)),
         strides_{window.strides[1], window.strides[2]},
         before_{weights_->adjoint ? weights_->side - 1 - window.before[1] : window.before[1],
@@ -120,13 +117,9 @@ class Skip {
       for (int piece = first_piece; piece < first_piece + pieces; ++piece) {
         const int y = division_.pieces.first(piece), block = weights_->first_block(panel) + b;
         const float* values = sums + b * task.sum_block + (y - first) * task.sum_row + edge * kBlock;
-        for (int part = 0; part < parts(); ++part)
-          epilogue_->take({sample, block * parts() + part, 0, y, division_.pieces.rows(piece), values, task.sum_row});
+        epilogue_->take({sample, block, 0, y, division_.pieces.rows(piece), values, task.sum_row});
       }
   }
-
-  // Blocks that the epilogue gets for one: for values of either sign the same, as each takes what is for its sign.
-  int parts() const { return signs_ ? 2 : 1; }
 
   // What a group of input blocks adds to the rows [first, end).
   void add(int panel, int sample, int group, int first, int end, SkipTask& task, float* sums,
@@ -145,7 +138,7 @@ class Skip {
       const long floats = static_cast<long>(task.blocks) * kBlock * task.taps * task.panel * kBlock;
       task.next_weights = more ? Ahead{weights_->at(panel, group + 1, k), floats} : Ahead{nullptr, 0};
       task.upcoming = share_of(upcoming, k, task.taps);
-      if (signs_)
+      if (!factors_.empty())
         kernels().skip_by_sign(task, by_sign(weights_->first_block(panel), sample, from));
       else
         kernels().skip(task);
@@ -164,21 +157,21 @@ class Skip {
 
   // What the signs say to a panel, from some row of a sample on.
   BySign by_sign(int block, int sample, int row) const {
-    const Tensor& x = signs_->x;
+    const In x = epilogue_->factor_rows(sample, block, 0, row);
     BySign found{};
-    found.x = x.row(sample / (epilogue_->maps / x.samples), block, 0, row);
-    found.block = static_cast<long>(x.block_stride);
-    found.row = static_cast<long>(x.row_stride);
-    found.groups = static_cast<int>(signs_->factors.size());
+    found.x = x.at;
+    found.block = static_cast<long>(epilogue_->factors()->block_stride);
+    found.row = x.row;
+    found.groups = static_cast<int>(factors_.size());
     found.group = static_cast<long>(source_.block_stride) * source_blocks_;
-    for (int g = 0; g < found.groups; ++g) std::tie(found.same[g], found.other[g]) = signs_->factors[g];
+    for (int g = 0; g < found.groups; ++g) std::tie(found.same[g], found.other[g]) = factors_[g];
     return found;
   }
 
   const std::shared_ptr<const SkipWeights> weights_;
   const Tensor source_;
   const std::shared_ptr<Epilogue> epilogue_;
-  const std::optional<Signs> signs_;
+  const SignFactors factors_;
   const int source_blocks_;  // of one group
   const std::array<int, 2> strides_, before_;
   const int columns_;  // of the source that are visited
@@ -208,13 +201,12 @@ void check(const SkipWeights& weights, const Window& window, const Tensor& sourc
   check_window(weights, window, source, epilogue);
 }
 
-void check_by_sign(const SkipWeights& weights, int groups, const Tensor& source, const Contribution& contribution) {
-  if (!weights.adjoint || weights.side != 1 || groups < 1 || groups > kMostBySign || !contribution.by_sign())
-    throw std::invalid_argument("skip: signs for anything but the adjoint of one tap, one group or two, and their sum");
-  const auto whole = [](int channels) { return blocks_of(channels) * kBlock; };
-  const int sources = groups == 1 ? weights.source_channels : groups * whole(weights.source_channels);
-  check_maps("skip", sources, 2 * whole(weights.target_channels), source, contribution, 2);
-  check_window(weights, kSinglePixels, source, contribution);
+void check_by_sign(const SkipWeights& weights, int groups, const Tensor& source, const Epilogue& epilogue) {
+  if (!weights.adjoint || weights.side != 1 || groups < 1 || groups > kMostBySign || epilogue.factors() == nullptr)
+    throw std::invalid_argument("skip: signs for anything but the adjoint of one tap, one group or two, and a product");
+  const int sources = groups == 1 ? weights.source_channels : groups * blocks_of(weights.source_channels) * kBlock;
+  check_maps("skip", sources, weights.target_channels, source, epilogue);
+  check_window(weights, kSinglePixels, source, epilogue);
 }
 
 // Which of the samples are to be treated as sparse, by some rows of their maps.
@@ -294,17 +286,16 @@ std::int64_t SkipWeights::offset(int panel, int group, int kernel_row) const {
 BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
                std::shared_ptr<Epilogue> epilogue) {
   check(*weights, window, source, *epilogue);
-  return step_of(std::make_shared<const Skip>(std::move(weights), window, source, std::move(epilogue), std::nullopt),
+  return step_of(std::make_shared<const Skip>(std::move(weights), window, source, std::move(epilogue), SignFactors{}),
                  source.samples);
 }
 
 BatchStep skip_by_sign(std::shared_ptr<const SkipWeights> weights, const Tensor& source,
-                       std::shared_ptr<Contribution> contribution, std::vector<std::pair<float, float>> factors) {
-  check_by_sign(*weights, static_cast<int>(factors.size()), source, *contribution);
-  Signs signs{contribution->input(), std::move(factors)};
-  return step_of(std::make_shared<const Skip>(std::move(weights), kSinglePixels, source, std::move(contribution),
-                                              std::move(signs)),
-                 source.samples);
+                       std::shared_ptr<Epilogue> epilogue, std::vector<std::pair<float, float>> factors) {
+  check_by_sign(*weights, static_cast<int>(factors.size()), source, *epilogue);
+  return step_of(
+      std::make_shared<const Skip>(std::move(weights), kSinglePixels, source, std::move(epilogue), std::move(factors)),
+      source.samples);
 }
 
 BatchStep sparse_or(const BatchStep& sparse, const BatchStep& dense, const Tensor& source, double threshold) {

@@ -43,12 +43,12 @@ class SkipWeights {
 BatchStep skip(std::shared_ptr<const SkipWeights> weights, const Window& window, const Tensor& source,
                std::shared_ptr<Epilogue> epilogue);
 
-// The same for an adjoint of single pixels whose weights depend on the sign of the contribution's input: those above
-// zero are multiplied with `same` where it is above zero and with `other` where not, those below the other way round.
-// There may be up to kMostBySign groups of such factors (same, other): their sources lie one behind the other in whole
-// blocks, and what they make is added up. The contribution, which is by sign, gets that for both signs at once.
+// The same for an adjoint of single pixels whose weights depend on the sign of what the epilogue multiplies with: those
+// above zero are multiplied with `same` where that is above zero and with `other` where not, those below the other way
+// round. There may be up to kMostBySign groups of such factors (same, other): their sources lie one behind the other in
+// whole blocks, and what they make is added up.
 BatchStep skip_by_sign(std::shared_ptr<const SkipWeights> weights, const Tensor& source,
-                       std::shared_ptr<Contribution> contribution, std::vector<std::pair<float, float>> factors);
+                       std::shared_ptr<Epilogue> epilogue, std::vector<std::pair<float, float>> factors);
 
 // A step that runs `sparse` for the samples of `source` of whose values at most a share of `threshold` is not zero, and
 // `dense` for the others. The share is that of some rows of its maps, so that finding it costs next to nothing; it

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 
 #include "dispatch.h"
 
@@ -24,14 +25,19 @@ std::vector<int> targets_with_weights(const float* weights, int outputs, int inp
 
 PackedWeights::PackedWeights(Pool& pool, const float* weights, const float* for_negative, int outputs,
                              int inputs_per_group, int taps_, int groups, bool adjoint_)
-    : taps(taps_), adjoint(adjoint_), by_sign(for_negative != nullptr) {
+    : taps(taps_),
+      adjoint(adjoint_),
+      choice(for_negative == nullptr ? Choice::none
+             : adjoint_              ? Choice::by_target
+                                     : Choice::by_source) {
   if (outputs < 1 || inputs_per_group < 1 || taps < 1 || groups < 1 || outputs % groups != 0)
     throw std::invalid_argument("weights whose channels do not divide into their groups");
-  if (by_sign && groups > 1) throw std::invalid_argument("weights by sign for several groups of channels");
+  if (for_negative != nullptr && groups > 1)
+    throw std::invalid_argument("weights by sign for several groups of channels");
   const int inputs = inputs_per_group * groups;
   source_channels = adjoint ? outputs : inputs;
   target_channels = adjoint ? inputs : outputs;
-  if (groups == 1 && !by_sign && source_channels >= kBlock && target_channels <= kNarrow * kBlock)
+  if (groups == 1 && choice == Choice::none && source_channels >= kBlock && target_channels <= kNarrow * kBlock)
     targets = targets_with_weights(weights, outputs, inputs, taps, adjoint);
   if (groups > 1 && inputs == groups && outputs == groups)
     form = Form::depthwise;
@@ -48,6 +54,11 @@ PackedWeights::PackedWeights(Pool& pool, const float* weights, const float* for_
       pack_panels(pool, weights, for_negative, inputs_per_group, groups);
       break;
   }
+}
+
+void check_choice(const char* step, const PackedWeights& weights, const Epilogue& epilogue) {
+  if (weights.choice == Choice::by_target && epilogue.factors() == nullptr)
+    throw std::invalid_argument(std::string(step) + ": weights by sign of the factors of a map that has none");
 }
 
 void PackedWeights::pack_depthwise(Pool& pool, const float* weights) {
@@ -80,12 +91,11 @@ void PackedWeights::pack_narrow(Pool& pool, const float* weights, int inputs) {
 void PackedWeights::pack_panels(Pool& pool, const float* weights, const float* for_negative, int inputs_per_group,
                                 int groups) {
   const int target_group = target_channels / groups, source_group = source_channels / groups;
-  const int members = by_sign && adjoint ? 2 : 1;    // blocks of targets for one of the map's
-  const int variants = by_sign && !adjoint ? 2 : 1;  // weights for a pair of channels
+  const int choices = choice == Choice::none ? 1 : 2;  // weights for a pair of channels
   const int blocks = blocks_of(target_channels);
   // Narrow panels for groups, so that a panel does not multiply by the zeros between them.
-  const int most = variants > 1 ? kernels().by_sign_panel : kernels().max_panel;
-  const int widest = groups == 1 ? std::max(most / members, 1) : std::clamp(target_group / kBlock, 1, most);
+  const int most = kernels().max_panel[static_cast<int>(choice)];
+  const int widest = groups == 1 ? most : std::clamp(target_group / kBlock, 1, most);
   const int count = (blocks + widest - 1) / widest;
   for (int i = 0; i < count; ++i) {
     const int begin = static_cast<int>(static_cast<std::int64_t>(blocks) * i / count);
@@ -96,14 +106,8 @@ void PackedWeights::pack_panels(Pool& pool, const float* weights, const float* f
     const int first_block = first_source / kBlock, input_blocks = blocks_of(past_source) - first_block;
     const int last_channels = past_source - (first_block + input_blocks - 1) * kBlock;
     const std::int64_t channels = (input_blocks - 1) * kBlock + last_channels;
-    // Where a panel does not hold all members of a block, each has one of its own.
-    const int parts = members > most ? members : 1;
-    for (int part = 0; part < parts; ++part) {
-      const int width = (end - begin) * members / parts;
-      panels.push_back({begin * members + part * width, width, first_block, input_blocks, last_channels, floats_});
-      floats_ += channels * taps * width * variants * kBlock;
-    }
-    panels_together = parts;
+    panels.push_back({begin, end - begin, first_block, input_blocks, last_channels, floats_});
+    floats_ += channels * taps * (end - begin) * choices * kBlock;
   }
   memory_ = pool.take(floats_);
   float* packed = memory_.block.get();
@@ -118,17 +122,11 @@ void PackedWeights::pack_panels(Pool& pool, const float* weights, const float* f
       const int channels = block + 1 < panel.input_blocks ? kBlock : panel.last_channels;
       for (int tap = 0; tap < taps; ++tap)
         for (int k = 0; k < channels; ++k)
-          for (int variant = 0; variant < variants; ++variant)
+          for (int chosen = 0; chosen < choices; ++chosen)
             for (int b = panel.first_output_block; b < panel.first_output_block + panel.output_blocks; ++b)
               for (int lane = 0; lane < kBlock; ++lane)
-                *packed++ = weight((panel.first_input_block + block) * kBlock + k, b / members * kBlock + lane, tap,
-                                   variant + b % members > 0);
+                *packed++ = weight((panel.first_input_block + block) * kBlock + k, b * kBlock + lane, tap, chosen > 0);
     }
-  target_channels = members > 1 ? blocks * members * kBlock : target_channels;
-}
-
-int PackedWeights::blocks_together() const {
-  return form == Form::narrow ? blocks_of(target_channels) : by_sign && adjoint ? 2 : 1;
 }
 
 }  // namespace lrpfast

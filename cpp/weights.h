@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "epilogue.h"
 #include "tensor.h"
 
 namespace lrpfast {
@@ -22,7 +23,7 @@ class PackedWeights {
   // `outputs` channels to `inputs`.
   //
   // With weights `for_negative`, those are for inputs of the convolution that are not above zero, and the first ones
-  // for the others. The adjoint then makes two blocks for each block of inputs: with the one weights and the other.
+  // for the others: the adjoint has to be told the inputs that its results are going to be multiplied with.
   PackedWeights(Pool& pool, const float* weights, const float* for_negative, int outputs, int inputs_per_group,
                 int taps, int groups, bool adjoint);
 
@@ -32,13 +33,11 @@ class PackedWeights {
     std::int64_t offset;
   };
   int source_channels, target_channels, taps;
-  bool adjoint, by_sign;
+  bool adjoint;
+  Choice choice;
   Form form;
   std::vector<Panel> panels;  // of the dense form
   std::vector<int> targets;   // of the narrow form: channels that have weights
-  int panels_together = 1;    // that one task has to compute, for the sake of blocks that come together
-  // Blocks of targets that an epilogue gets one after the other, at most.
-  int blocks_together() const;
   const float* data() const { return memory_.block.get(); }
   std::int64_t floats() const { return floats_; }
 
@@ -49,5 +48,8 @@ class PackedWeights {
   Pool::Memory memory_;
   std::int64_t floats_ = 0;
 };
+
+// std::invalid_argument if weights are to be chosen by what the epilogue multiplies with, and it does not multiply.
+void check_choice(const char* step, const PackedWeights& weights, const Epilogue& epilogue);
 
 }  // namespace lrpfast

@@ -61,7 +61,7 @@ def back(g: Geometry, x: Array, w: Array, s: Array, threads: int = THREADS) -> A
     taps = (g.outputs, g.channels, -1)
     kernel = window(g.kernel, g.strides, g.dilations, g.before)
     out = empty(len(s), g.channels, g.size)
-    handed = core.Contribution(loaded(x), out, False, by_sign=True)
+    handed = core.Contribution(loaded(x), out, False)
     packed = core.PackedWeights(w.reshape(taps), 1, True, others(w).reshape(taps))
     core.convolve(packed, kernel, loaded(s, *g.halo(True)), handed).run(threads)
     return accounted(out, handed)
@@ -94,7 +94,7 @@ def skipping(x: Array, w: Array, s: Array, factors: list[tuple[float, float]], t
     stacked = np.zeros((len(s), len(factors), whole, *s.shape[3:]), np.float32)
     stacked[:, :, :outputs] = s
     out = empty(len(s), *x.shape[1:2], x.shape[2:])
-    handed = core.Contribution(loaded(x), out, False, by_sign=True)
+    handed = core.Contribution(loaded(x), out, False)
     source = loaded(stacked.reshape(len(s), -1, *s.shape[3:]))
     weights = core.SkipWeights(w.reshape(*w.shape[:2], 1), True)
     core.skip_by_sign(weights, source, handed, factors).run(threads)
@@ -188,7 +188,7 @@ def skip(
     factors: Sequence[tuple[float, float]] = ((1, 0),),
 ) -> core.BatchStep:
     weights = weights or core.SkipWeights(numbers(16, 16, 1), True)
-    to = to or core.Contribution(empty(1, 16), empty(1, 16), False, by_sign=True)
+    to = to or core.Contribution(empty(1, 16), empty(1, 16), False)
     return core.skip_by_sign(weights, source or empty(1, 16), to, factors)
 
 
@@ -201,28 +201,33 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
     "skip: 3x3": ("adjoint of one tap", lambda: skip(core.SkipWeights(numbers(16, 16, 9), True))),
     "skip: no group": ("one group or two", lambda: skip(factors=[])),
     "skip: three groups": ("one group or two", lambda: skip(factors=[(1, 0)] * 3)),
-    "skip: a sum for any sign": (
-        "their sum",
+    "skip: several parts": (
+        "a product",
         lambda: skip(to=core.Contribution(empty(1, 16), empty(1, 16), False, [(1, 0, None), (0, 1, None)])),
     ),
     "skip: quotients of one group for two": ("channels", lambda: skip(factors=[(1, 0), (0, 1)])),
     "skip: inputs of other channels": ("channels", lambda: skip(core.SkipWeights(numbers(16, 32, 1), True))),
     "skip: quotients of another size": ("size|map", lambda: skip(source=empty(1, 16, (1, 3, 3)))),
-    "weights for any sign": (
-        "by sign",
+    "nothing that has a sign": (
+        "factors",
         lambda: core.convolve(
-            core.PackedWeights(numbers(16, 32, 1), 1, True),
+            core.PackedWeights(numbers(16, 16, 1), 1, True, numbers(16, 16, 1)),
             window(),
             empty(1, 16),
-            core.Contribution(empty(1, 16), empty(1, 16), False, by_sign=True),
+            stored(empty(1, 16)),
         ),
     ),
-    "an input of other channels": ("a", lambda: core.Contribution(empty(1, 32), empty(1, 16), False, by_sign=True)),
     "several parts": (
-        "parts",
-        lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [(1, 0, None), (0, 1, None)], by_sign=True),
+        "factors|channels",
+        lambda: core.convolve(
+            core.PackedWeights(numbers(16, 32, 1), 1, True, numbers(16, 32, 1)),
+            window(),
+            empty(1, 16),
+            core.Contribution(empty(1, 16), empty(1, 16), False, [(1, 0, None), (0, 1, None)]),
+        ),
     ),
-    "no part": ("parts", lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [])),
+    "an input of other channels": ("a", lambda: core.Contribution(empty(1, 32), empty(1, 16), False)),
+    "no part": ("part", lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [])),
     "what is fixed of another shape": (
         "fixed",
         lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [(1, 1, empty(2, 16))]),

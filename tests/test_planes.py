@@ -103,9 +103,9 @@ def test_contributions_in_planes_are_those_in_blocks(method: str, size: str, ker
     np.testing.assert_allclose(to.read(), same.read(), atol=1e-6 * np.abs(stored_image(out)).sum())
 
 
-def contribution(size: tuple[int, int, int] = (3, 5, 2), by_sign: bool = False, parts: int = 1) -> core.Contribution:
+def contribution(size: tuple[int, int, int] = (3, 5, 2), parts: int = 1) -> core.Contribution:
     a, out = empty(1, 16, size), empty(1, 16, size)
-    return core.Contribution(a, out, False, [(1.0, 1.0, None)] * parts, by_sign, True)
+    return core.Contribution(a, out, False, [(1.0, 1.0, None)] * parts, True)
 
 
 WRONG: dict[str, tuple[str, Callable[[], object]]] = {

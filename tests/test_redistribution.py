@@ -48,7 +48,7 @@ class Case:
         lanes[stacked:] = 0
         quotient = core.Quotient(self.samples, loaded(r), s, shares, 0.25, lanes, own=own)
         forward = None if self.is_given else self.packed(stacked, False)
-        to = [core.Contribution(loaded(x), out, True, by_sign=self.by_sign) for _ in range(self.ways)]
+        to = [core.Contribution(loaded(x), out, True) for _ in range(self.ways)]
         back = [(self.packed(stacked, True, seed=way), each) for way, each in enumerate(to)]
         if s is None:
             core.redistribute(forward, source, quotient, back).run(threads)
@@ -74,8 +74,8 @@ CASES = {
     "many inputs": Case(300, 40, (1, 17, 15)),
     "several explanations": Case(20, 50, (1, 31, 29), explanations=3),
     "two groups": Case(20, 50, (1, 31, 29), groups=2, explanations=2),
-    "by sign": Case(20, 50, (1, 31, 29), by_sign=True),
-    "two groups by sign": Case(72, 50, (1, 31, 29), groups=2, by_sign=True),
+    "by sign": Case(20, 50, (1, 31, 29)),
+    "two groups by sign": Case(72, 50, (1, 31, 29), groups=2),
     "two ways back": Case(20, 50, (1, 31, 29), ways=2),
     "denominators that are there": Case(20, 50, (1, 31, 29), is_given=True, groups=2),
 }

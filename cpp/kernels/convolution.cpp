@@ -9,6 +9,10 @@
 // AVX2, 6 x 4 with NEON, 2 x 4 with SSE; narrower panels take more pixels, so that enough independent sums are in
 // flight to hide the latency of the multiply-add. Pixels are given by offset, so a tile may run over the end of a row,
 // and any stride, dilation, kernel size, number of axes and the adjoint are the same loop over another list of taps.
+//
+// Where signs choose the weights, both of a channel are loaded for the tile. Those of the source choose for a pixel,
+// those of the target lane by lane: 7 pixels x 1 block with AVX-512, as each takes a mask register, of which there
+// are 7.
 #include "ahead.h"
 #include "partial.h"
 
@@ -22,16 +26,19 @@ struct Next {
   Fetching<true> output;
 };
 
+template <Choice C>
+constexpr int kChoices = C == Choice::none ? 1 : 2;  // weights of a channel
+
 // What the channels of one block and tap add to the sums of a tile.
-template <int Pixels, int Width, bool BySign>
+template <int Pixels, int Width, Choice C>
 [[gnu::always_inline]] inline void add_channels(const float* x, const float* w, int channels, const long* in,
-                                                vec (&sums)[Pixels][Width]) {
+                                                const vec (&signs)[Pixels][Width], vec (&sums)[Pixels][Width]) {
 #pragma GCC unroll 1
-  for (int k = 0; k < channels; ++k, ++x, w += Width * kLanes * (BySign ? 2 : 1)) {
-    vec row[Width], other[BySign ? Width : 1];
+  for (int k = 0; k < channels; ++k, ++x, w += Width * kLanes * kChoices<C>) {
+    vec row[Width], other[Width];
 #pragma GCC unroll 16
     for (int q = 0; q < Width; ++q) row[q] = load(w + q * kLanes);
-    if constexpr (BySign)
+    if constexpr (C != Choice::none)
 #pragma GCC unroll 16
       for (int q = 0; q < Width; ++q) other[q] = load(w + (Width + q) * kLanes);
 #pragma GCC unroll 16
@@ -39,21 +46,26 @@ template <int Pixels, int Width, bool BySign>
       const vec value = splat(x[in[i]]);
 #pragma GCC unroll 16
       for (int q = 0; q < Width; ++q)
-        if constexpr (BySign)
-          sums[i][q] += value * (value > 0 ? row[q] : other[q]);
-        else
+        if constexpr (C == Choice::none)
           sums[i][q] += value * row[q];
+        else
+          sums[i][q] += value * ((C == Choice::by_source ? value : signs[i][q]) > 0 ? row[q] : other[q]);
     }
   }
 }
 
-template <int Pixels, int Panel, bool BySign>
-void tile(const ConvolutionTask& task, const long* in, const long* out, Next& next) {
-  constexpr int kWidth = Panel * kVectors, kRow = Panel * kBlock * (BySign ? 2 : 1);
+template <int Pixels, int Panel, Choice C>
+void tile(const ConvolutionTask& task, const long* in, const long* out, const long* sign_pixels, Next& next) {
+  constexpr int kWidth = Panel * kVectors, kRow = Panel * kBlock * kChoices<C>;
   const int together = partial_blocks(task.tap_count);
   const float *block = task.input, *weights = task.weights;
   for (int q = 0; q < Panel; ++q) next.output.fetch(q * task.destination.block);
   next.output.move_on();
+  vec signs[Pixels][kWidth];
+  if constexpr (C == Choice::by_target)
+    for (int i = 0; i < Pixels; ++i)
+      for (int q = 0; q < kWidth; ++q)
+        signs[i][q] = load(task.signs + q / kVectors * task.sign_block + sign_pixels[i] + q % kVectors * kLanes);
   for (int first = 0; first < task.blocks; first += together) {
     const int past = first + together < task.blocks ? first + together : task.blocks;
     vec sums[Pixels][kWidth]{};
@@ -64,8 +76,8 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Next& ne
       next.upcoming.fetch_and_move_on();
       next.input.fetch(b * task.input_block);
       for (int t = 0; t < task.tap_count; ++t)
-        add_channels<Pixels, kWidth, BySign>(block + task.taps[t].input, weights + task.taps[t].index * tap_floats,
-                                             channels, in, sums);
+        add_channels<Pixels, kWidth, C>(block + task.taps[t].input, weights + task.taps[t].index * tap_floats, channels,
+                                        in, signs, sums);
       weights += task.kernel_taps * tap_floats;
     }
 #pragma GCC unroll 8
@@ -79,54 +91,68 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, Next& ne
 }
 
 // Full tiles of `Pixels`, then ever smaller ones for the rest.
-template <int Pixels, int Panel, bool BySign>
-void tiles(const ConvolutionTask& task, const long* in, const long* out, int count, Next& next) {
-  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels)
-    tile<Pixels, Panel, BySign>(task, in, out, next);
+template <int Pixels, int Panel, Choice C>
+void tiles(const ConvolutionTask& task, const long* in, const long* out, const long* sign_pixels, int count,
+           Next& next) {
+  for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) {
+    tile<Pixels, Panel, C>(task, in, out, sign_pixels, next);
+    if constexpr (C == Choice::by_target) sign_pixels += Pixels;
+  }
   if constexpr (Pixels > 1) {
-    if (count > 0) tiles<Pixels - 1, Panel, BySign>(task, in, out, count, next);
+    if (count > 0) tiles<Pixels - 1, Panel, C>(task, in, out, sign_pixels, count, next);
   }
 }
 
-// Pixels of a tile. By sign there are two weights to hold for each sum, one of which is picked for every pixel.
+// Pixels of a tile.
+constexpr int tile_pixels([[maybe_unused]] int panel, Choice choice) {
 #if defined(__AVX512F__)
-constexpr int tile_pixels(int panel, bool by_sign) { return panel == 4 ? 6 : panel == 3 && by_sign ? 7 : 8; }
+  return panel == 4 ? 6 : choice == Choice::by_target || (panel == 3 && choice == Choice::by_source) ? 7 : 8;
 #elif defined(__AVX2__) || defined(__aarch64__)
-constexpr int tile_pixels(int, bool by_sign) { return by_sign ? 4 : 6; }
+  return choice == Choice::none ? 6 : choice == Choice::by_source ? 4 : 3;
 #else
-constexpr int tile_pixels(int, bool by_sign) { return by_sign ? 1 : 2; }
+  return choice == Choice::none ? 2 : 1;
 #endif
+}
 
-template <int Panel, bool BySign>
+template <int Panel, Choice C>
 void panel_of(const ConvolutionTask& task) {
-  constexpr int kPixels = tile_pixels(Panel, BySign);
+  constexpr int kPixels = tile_pixels(Panel, C);
   const long count = (task.pixels + kPixels - 1) / kPixels;
   Next next{{task.next_weights, count * task.blocks},
             {task.next_input, count},
             {task.upcoming, count * task.blocks},
             {task.destination.rows, count}};
-  tiles<kPixels, Panel, BySign>(task, task.input_pixels, task.output_pixels, task.pixels, next);
+  tiles<kPixels, Panel, C>(task, task.input_pixels, task.output_pixels, task.sign_pixels, task.pixels, next);
 }
 
-template <bool BySign>
+template <Choice C>
 void panels(const ConvolutionTask& task) {
   switch (task.panel) {
 #if defined(__AVX512F__)
     case 4:
-      if constexpr (!BySign) return panel_of<4, BySign>(task);
+      if constexpr (C == Choice::none) return panel_of<4, C>(task);
     case 3:
-      return panel_of<3, BySign>(task);
+      if constexpr (C != Choice::by_target) return panel_of<3, C>(task);
     case 2:
-      return panel_of<2, BySign>(task);
+      if constexpr (C != Choice::by_target) return panel_of<2, C>(task);
 #endif
     default:
-      return panel_of<1, BySign>(task);
+      return panel_of<1, C>(task);
   }
 }
 
 }  // namespace
 
-void convolve(const ConvolutionTask& task) { task.by_sign ? panels<true>(task) : panels<false>(task); }
+void convolve(const ConvolutionTask& task) {
+  switch (task.choice) {
+    case Choice::none:
+      return panels<Choice::none>(task);
+    case Choice::by_source:
+      return panels<Choice::by_source>(task);
+    case Choice::by_target:
+      return panels<Choice::by_target>(task);
+  }
+}
 
 }  // namespace LRPFAST_ISA
 }  // namespace lrpfast

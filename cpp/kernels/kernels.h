@@ -25,6 +25,10 @@ struct Destination {
   long block;  // floats from one block to the next
 };
 
+// Which weights a channel has: the same for all; or two, one for values above zero, and one for the others, and the
+// values are those of the source, or what the results are going to be multiplied with.
+enum class Choice { none, by_source, by_target };
+
 // Output blocks of one panel at some pixels of one sample.
 struct ConvolutionTask {
   const float* input;  // first input block of the panel, at the pixel (0, 0, 0)
@@ -34,9 +38,12 @@ struct ConvolutionTask {
   const Tap* taps;
   int tap_count;
   int kernel_taps;       // taps in the packed weights, of which `taps` may be some
-  const float* weights;  // [block][tap][channel][panel blocks][16]
-  bool by_sign;          // weights of a channel come twice: for values above zero, and for the others
-  int panel;             // output blocks of the panel
+  const float* weights;  // [block][tap][channel][choices][panel blocks][16]
+  Choice choice;
+  const float* signs;  // values that choose by target: of the first output block; null for other choices
+  long sign_block;
+  const long* sign_pixels;  // offset of each pixel there
+  int panel;                // output blocks of the panel
   Ahead next_weights;
   Ahead next_input;  // of the first input block; of the others the same
   Ahead upcoming;    // weights of a step behind this one
@@ -260,8 +267,7 @@ constexpr int skip_blocks(int taps) { return taps == 1 ? 4 : 2; }
 
 struct KernelTable {
   const char* name;
-  int max_panel;      // output blocks of a panel of packed weights, at most
-  int by_sign_panel;  // the same of weights by sign
+  int max_panel[3];  // output blocks of a panel of packed weights for each choice, at most
   void (*convolve)(const ConvolutionTask&);
   void (*narrow)(const NarrowTask&);
   void (*depthwise)(const DepthwiseTask&);

@@ -34,8 +34,7 @@ void sum_unpool(const PoolTask&, const float*, const float*, float*);
 
 const KernelTable& table() {
   static const KernelTable kTable = {LRPFAST_NAME(LRPFAST_ISA),
-                                     kLanes == kBlock ? 4 : 1,
-                                     kLanes == kBlock ? 3 : 1,
+                                     {kLanes == kBlock ? 4 : 1, kLanes == kBlock ? 3 : 1, 1},
                                      convolve,
                                      narrow,
                                      depthwise,

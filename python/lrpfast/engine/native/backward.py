@@ -15,7 +15,6 @@ from lrpfast.engine.native.prepared import RELU_RULES, ROUNDING, Stage, only_mov
 from lrpfast.engine.native.prepared_stack import PreparedStack
 from lrpfast.engine.native.routes import places, starts
 from lrpfast.engine.native.stacks import WHOLE, Blocks
-from lrpfast.engine.native.weights import depends_on_sign
 from lrpfast.model.layers import Gate, Layer, Shape
 from lrpfast.rules import LinearRule, Pass, Proportional, Ties
 
@@ -272,7 +271,7 @@ class Backward:
                 for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
                     a = self.forward.image if stage.to_image else self.forward.values[name]
                     assert a is not None
-                    to = core.Contribution(a, out, filled[branch], taken, depends_on_sign(blocks), stage.to_image)
+                    to = core.Contribution(a, out, filled[branch], taken, stage.to_image)
                     if s is None:
                         ways.append((blocks, to))
                     else:

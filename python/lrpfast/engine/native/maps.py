@@ -193,7 +193,6 @@ class ConvolutionMap:
         if isinstance(packed, core.SkipWeights):
             factors = mirrored(blocks)
             if factors is not None:
-                assert isinstance(to, core.Contribution)
                 return core.skip_by_sign(packed, source, to, factors)
             return core.skip(packed, self.window, source, to)
         if isinstance(packed, core.PatchWeights):
