@@ -59,7 +59,7 @@ def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winog
     pointwise = plain and window.kernel == (1, 1) and _pads_within(window, size, 0)
     if pointwise and (window.strides == (1, 1) or not adjoint):
         if by_sign:
-            return 0.85 if targets >= 48 else 0.7 if targets >= 32 else 0.5
+            return 0.8 if targets >= 48 else 0.65 if targets > BLOCK else 0.25
         return 0.75 if targets >= 96 else 0.6 if targets >= 48 else 0.45 if targets >= 32 else 0.3
     return 0
 
