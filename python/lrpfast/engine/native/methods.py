@@ -46,8 +46,7 @@ def winograd_pays(layer: Layer, shape: Shape) -> bool:
 def sparse_below(window: Window, size: Shape, targets: int, adjoint: bool, winograd: bool, by_sign: bool) -> float:
     """Where the kernel that skips zeros overtakes the other one, as measured; 0: it does not fit, or never does.
 
-    Beside Winograd's algorithm it is there for the way back alone: relevance is sparser than activations. By sign it
-    has half the products of the other.
+    Beside Winograd's algorithm it is there for the way back alone: relevance is sparser than activations.
     """
     if window.kernel == ():
         return 0.5 if targets >= 64 else 0
