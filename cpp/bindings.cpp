@@ -398,14 +398,15 @@ void bind_linear_maps(py::module_& m) {
   m.def(
       "convolve",
       [](std::shared_ptr<PackedWeights> weights, const Window& window, const Tensor& source,
-         std::shared_ptr<Epilogue> epilogue) {
+         std::shared_ptr<Epilogue> epilogue, bool in_planes) {
+        const Tensor seen = in_planes ? source.image() : source;
         if (weights->adjoint)
-          check_span(window, epilogue->size, source.size);
+          check_span(window, epilogue->size, seen.size);
         else
-          check_span(window, source.size, epilogue->size);
-        return convolve(std::move(weights), window, source, std::move(epilogue));
+          check_span(window, seen.size, epilogue->size);
+        return convolve(std::move(weights), window, seen, std::move(epilogue));
       },
-      "weights"_a.none(false), "window"_a, "source"_a, "epilogue"_a.none(false));
+      "weights"_a.none(false), "window"_a, "source"_a, "epilogue"_a.none(false), "in_planes"_a = false);
   m.def(
       "winograd",
       [](std::shared_ptr<WinogradWeights> weights, const std::array<int, 2>& before, const Tensor& source,

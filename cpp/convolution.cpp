@@ -31,7 +31,7 @@ int depthwise_run(const Phase& phase, std::size_t taps_of_row) {
 }
 
 std::int64_t offset(const Tensor& tensor, int plane, int row, int column) {
-  return plane * tensor.plane_stride + row * tensor.row_stride + static_cast<std::int64_t>(column) * kBlock;
+  return plane * tensor.plane_stride + row * tensor.row_stride + column * tensor.column_stride;
 }
 
 // The taps that one axis contributes: position of the first source element, and index of the tap.
@@ -117,7 +117,7 @@ struct Pixels {
         const std::int64_t line =
             n * source.sample_stride + (from(1, first + h) - source_row) * static_cast<std::int64_t>(source.row_stride);
         for (int w = phase.first[2]; w < size[2]; w += phase.step[2]) {
-          in.push_back(static_cast<long>(line + static_cast<std::int64_t>(from(2, w)) * kBlock));
+          in.push_back(static_cast<long>(line + from(2, w) * source.column_stride));
           out.push_back(((n * rows + h) * size[2] + w) * floats);
           if (chooses)
             signs.push_back(
@@ -137,7 +137,7 @@ struct Rows {
 // Their memory in one block.
 Ahead memory_of(const Tensor& tensor, std::int64_t sample, int block, int plane, const Rows& rows) {
   return {tensor.row(sample, block, plane, rows.first),
-          static_cast<long>((rows.count - 1) * tensor.row_stride + tensor.size[2] * kBlock)};
+          static_cast<long>((rows.count - 1) * tensor.row_stride + tensor.size[2] * tensor.column_stride)};
 }
 
 // The rows that outputs [first, past) of an axis are made from.

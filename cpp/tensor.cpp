@@ -44,6 +44,18 @@ Tensor Tensor::channels_from(int first, int count) const {
   return view;
 }
 
+Tensor Tensor::image() const {
+  if (channels != kBlock || before[0] != 0 || after[0] != 0)
+    throw std::invalid_argument("an image in planes has 16 columns in the lanes, and no halo but around its rows");
+  Tensor view = *this;
+  view.channels = 1;
+  view.column_stride = 1;
+  view.size[2] *= kBlock;
+  view.before[2] *= kBlock;
+  view.after[2] *= kBlock;
+  return view;
+}
+
 Tensor Tensor::borrowed() const {
   Tensor same = *this;
   same.memory_.block.reset();
@@ -62,7 +74,7 @@ bool Tensor::overlaps(const Tensor& other) const {
 }
 
 float* Tensor::begin() const {
-  return origin_ - before[0] * plane_stride - before[1] * row_stride - static_cast<std::int64_t>(before[2]) * kBlock;
+  return origin_ - before[0] * plane_stride - before[1] * row_stride - before[2] * column_stride;
 }
 
 void Tensor::clear_halo(std::int64_t sample, std::int64_t block, int plane, int first, int rows) const {

@@ -31,11 +31,15 @@ class Tensor {
 
   int samples, channels, blocks;
   Size3 size, before, after;
-  std::int64_t sample_stride, block_stride, plane_stride, row_stride;  // in floats
+  std::int64_t sample_stride, block_stride, plane_stride, row_stride, column_stride = kBlock;  // in floats
 
   // The same memory, seen as `count` channels from `first` on, which must begin a block; std::invalid_argument if not.
   // What shares the last block with them must be zeros.
   Tensor channels_from(int first, int count) const;
+
+  // An image in planes, as a map of one channel, whose planes are the channels of the image: pixels of one float.
+  // std::invalid_argument if this is none.
+  Tensor image() const;
 
   // The same place, for a step to look at when it runs: keeps the memory alive, but does not keep it from being handed
   // out again.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lrpfast import _native as core
-from lrpfast.engine.native.layout import in_planes, planes
-from test_kernels import ONES, THREADS, Array, Geometry, empty, loaded, numbers, window
+from lrpfast.engine.native.layout import Halo, halo_in_planes, in_planes, planes
+from test_kernels import ONES, THREADS, Array, Geometry, empty, loaded, numbers, stored, window
 
 
 def image(values: Array) -> core.Tensor:
@@ -103,6 +103,36 @@ def test_contributions_in_planes_are_those_in_blocks(method: str, size: str, ker
     np.testing.assert_allclose(to.read(), same.read(), atol=1e-6 * np.abs(stored_image(out)).sum())
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("outputs", [16, 70])
+def test_a_convolution_of_an_image_in_planes_is_that_of_one_in_blocks(
+    size: str, kernel: str, channels: int, outputs: int
+):
+    samples, (rows, columns), (side, stride) = 3, SIZES[size], KERNELS[kernel]
+    pads = side // 2, side - 1 - side // 2
+    x, w = numbers(samples, channels, rows, columns), numbers(outputs, channels, side, side, seed=1)
+    out = (1, *((n + sum(pads) - side) // stride + 1 for n in (rows, columns)))
+    found, wanted = empty(samples, outputs, out), empty(samples, outputs, out)
+
+    def step(
+        source: core.Tensor, inputs: int, kernel: tuple[int, int, int], to: core.Tensor, layout: bool
+    ) -> core.Step:
+        packed = core.PackedWeights(w.reshape(outputs, inputs, -1), 1, False)
+        return core.convolve(
+            packed, window(kernel, (1, stride, stride), ONES, (0, pads[0], pads[0])), source, stored(to), layout
+        )
+
+    halo = halo_in_planes(Halo((0, pads[0], pads[0]), (0, pads[1], pads[1])))
+    image_with_halo = loaded(in_planes(x), halo.before, halo.after)
+    step(image_with_halo, 1, (channels, side, side), found, True).run(THREADS)
+    blocks = loaded(x[:, :, np.newaxis], (0, pads[0], pads[0]), (0, pads[1], pads[1]))
+    step(blocks, channels, (1, side, side), wanted, False).run(THREADS)
+    expected = wanted.store(THREADS)
+    np.testing.assert_allclose(found.store(THREADS), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
 def contribution(size: tuple[int, int, int] = (3, 5, 2), parts: int = 1) -> core.Contribution:
     a, out = empty(1, 16, size), empty(1, 16, size)
     return core.Contribution(a, out, False, [(1.0, 1.0, None)] * parts, True)
@@ -121,6 +151,26 @@ WRONG: dict[str, tuple[str, Callable[[], object]]] = {
         ),
     ),
     "no map": ("planes", lambda: core.take_up([empty(1, 3, (1, 5, 32))], contribution())),
+    "blocks read as planes": (
+        "lanes",
+        lambda: core.convolve(
+            core.PackedWeights(np.ones((16, 1, 1), np.float32), 1, False),
+            window(),
+            empty(1, 3, (1, 5, 32)),
+            stored(empty(1, 16, (1, 5, 32))),
+            True,
+        ),
+    ),
+    "a halo narrower than the taps": (
+        "beyond its halo",
+        lambda: core.convolve(
+            core.PackedWeights(np.ones((16, 1, 27), np.float32), 1, False),
+            window((3, 3, 3), before=(0, 1, 1)),
+            empty(1, 16, (3, 5, 2), (0, 1, 0), (0, 1, 0)),
+            stored(empty(1, 16, (1, 5, 32))),
+            True,
+        ),
+    ),
     "other channels": (
         "channels",
         lambda: core.convolve(

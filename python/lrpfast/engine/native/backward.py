@@ -84,7 +84,7 @@ class RelevancePass:
         """
         sizes: list[tuple[Shape, Halo]] = []
         for stage in self.forward.prepared.stages:
-            sizes += [(planes(shape) if stage.to_image else shape, Halo()) for shape in stage.in_shapes]
+            sizes += [(planes(shape) if stage.image else shape, Halo()) for shape in stage.in_shapes]
             if stage.linear is not None:
                 rest, halo = stage.linear.out_shape[1:], stage.linear.s_halo
                 kept = [stack for stack in stage.stacks if not _runs_in_strips(stage, stack)]
@@ -193,7 +193,7 @@ class Backward:
             if name in self.stage.inputs[:index]:
                 targets.append((targets[self.stage.inputs.index(name)][0], True))
             elif known is None:
-                targets.append((self._tensor(planes(shape) if self.stage.to_image else shape), False))
+                targets.append((self._tensor(planes(shape) if self.stage.image else shape), False))
             elif known.owned:
                 targets.append((known.tensor, True))
             else:
@@ -269,9 +269,8 @@ class Backward:
             for parts in prepared.spreads:
                 blocks, taken = prepared.stack.columns(parts), prepared.taken(parts)
                 for branch, (name, (out, _)) in enumerate(zip(stage.inputs, targets, strict=True)):
-                    a = self.forward.image if stage.to_image else self.forward.values[name]
-                    assert a is not None
-                    to = core.Contribution(a, out, filled[branch], taken, stage.to_image)
+                    a = self.forward.values[name]
+                    to = core.Contribution(a, out, filled[branch], taken, stage.image)
                     if s is None:
                         ways.append((blocks, to))
                     else:

@@ -182,9 +182,7 @@ class NativeEngine:
         state = self._lanes(x.shape[1:], len(x), threads, inside.names)
         passes = [lane.forward for lane in state.lanes]
         for each, part in zip(passes, state.parts(len(x)), strict=True):
-            load(each.input, x[part], threads)
-            if each.image is not None:
-                load(each.image, in_planes(x[part]), threads)
+            load(each.input, in_planes(x[part]) if each.prepared.image else x[part], threads)
         core.run_side_by_side([each.on.program for each in passes], threads)
         shape = passes[0].prepared.shapes[self.plan.graph.output]
         return joined([stored(each.output, shape, threads) for each in passes]), state
@@ -209,5 +207,5 @@ class NativeEngine:
             return values.reshape(-1, explanations, *shapes[value])
 
         layers = {name: explained(tensor, self._outputs[name]) for name, tensor in relevance.seen.items()}
-        arrived = explained(relevance.arrived, self.plan.graph.input, relevance.forward.image is not None)
+        arrived = explained(relevance.arrived, self.plan.graph.input, relevance.forward.prepared.image)
         return Explained(arrived, relevance.accounts.audit(relevance.on.program.figures(threads)), layers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrpfast import _native as core
 from lrpfast.engine.native.elementwise_maps import SumMap
 from lrpfast.engine.native.layout import Floats, Recorder, planes, size3
-from lrpfast.engine.native.maps import LinearMap, kept
+from lrpfast.engine.native.maps import ConvolutionMap, LinearMap, kept
 from lrpfast.engine.native.prepared import Prepared, Stage, only_moves
 from lrpfast.engine.native.routes import places
 from lrpfast.engine.native.stacks import WHOLE
@@ -23,7 +23,7 @@ class ForwardPass:
         self.values: dict[str, core.Tensor] = {}
         self.winners: dict[str, core.Tensor] = {}
         self.ahead: dict[str, core.Tensor] = {}  # values ahead of a pool, by the name of the pooled value
-        self.input, self.image = self._tensor(plan.graph.input), self._image()
+        self.input = self._tensor(plan.graph.input)
         for stage in prepared.stages:
             self.on.value = stage.output
             self._record(stage)
@@ -33,12 +33,6 @@ class ForwardPass:
         """What stands for the values of a stage's first step, where relevance is not zero."""
         return self.ahead.get(stage.output, self.values[stage.output])
 
-    def _image(self) -> core.Tensor | None:
-        """Memory for the input in planes too, where the way back takes it so."""
-        if not any(stage.to_image for stage in self.prepared.stages):
-            return None
-        return self.on.tensor(self.samples, planes(self.prepared.shapes[self.plan.graph.input]), lasting=True)
-
     def _tensor(self, name: str) -> core.Tensor:
         """The memory of a value: its own, or a place in the concatenation that it belongs to."""
         if name not in self.values:
@@ -47,6 +41,8 @@ class ForwardPass:
                 whole, start = self.prepared.places[name]
                 self.values[name] = self._tensor(whole).channels_from(start, shape[0])
             else:
+                if self.prepared.image and name == self.plan.graph.input:
+                    shape = planes(shape)
                 self.values[name] = self.on.tensor(self.samples, shape, self.prepared.halos[name], lasting=True)
         return self.values[name]
 
@@ -74,7 +70,10 @@ class ForwardPass:
 
     def _linear(self, stage: Stage, linear: LinearMap, inputs: list[core.Tensor], out: core.Tensor) -> None:
         bias = linear.bias(AS_IS)
-        if isinstance(linear, SumMap):
+        if stage.image and isinstance(linear, ConvolutionMap):
+            assert not isinstance(bias, core.Tensor)
+            linear.evaluate_image(self.on, inputs[0], self._activation(stage, out, bias))
+        elif isinstance(linear, SumMap):
             self.on.add(core.take_up(inputs, self._activation(stage, out)))
         elif isinstance(bias, core.Tensor):
             values = self.on.tensor(self.samples, linear.out_shape)

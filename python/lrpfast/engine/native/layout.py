@@ -105,6 +105,12 @@ def planes(shape: Shape) -> Shape:
     return BLOCK, channels, rows, columns // BLOCK
 
 
+def halo_in_planes(halo: Halo) -> Halo:
+    """What of a halo such a tensor needs: whole vectors of columns."""
+    (_, above, left), (_, below, right) = halo.before, halo.after
+    return Halo((0, above, -(-left // BLOCK)), (0, below, -(-right // BLOCK)))
+
+
 def in_planes(values: Floats) -> Floats:
     """Images (N, C, H, W) as such a tensor has them, seen in the same memory."""
     samples, channels, rows, columns = values.shape

@@ -13,10 +13,11 @@ from lrpfast.engine.native.layout import (
     Recorder,
     adjoint_halo,
     forward_halo,
+    size3,
     window3,
 )
 from lrpfast.engine.native.methods import Method, patches_below, sparse_below, strips_pay, winograd_pays
-from lrpfast.engine.native.stacks import FLAT, Blocks, mirrored
+from lrpfast.engine.native.stacks import FLAT, WHOLE, Blocks, mirrored
 from lrpfast.engine.native.weights import PreparedWeights, depends_on_sign, whole_blocks
 from lrpfast.model.layers import Convolution, Shape, TransposedConvolution, Window
 from lrpfast.rules.terms import AS_IS, Part, WeightPart
@@ -136,6 +137,20 @@ class ConvolutionMap:
             total = value if total is None else added(on, total, value)
         assert total is not None
         on.add(core.take_up([total], to))
+
+    def prepare_image(self) -> None:
+        """Make what `evaluate_image` needs."""
+        self.weights.prepare(WHOLE, False, ["image"])
+
+    def evaluate_image(self, on: Recorder, image: core.Tensor, to: core.Epilogue) -> None:
+        """Hand on ``M x`` of an image in planes."""
+        packed = self.weights.packed(WHOLE, False, "image")
+        assert isinstance(packed, core.PackedWeights)
+        window, (_, rows, columns) = self.layer_window, size3(self.layer_window.kernel)
+        over_channels = core.Window(
+            (self.shape[0], rows, columns), size3(window.strides), size3(window.dilations), size3(self.before, 0)
+        )
+        on.add(core.convolve(packed, over_channels, image, to, in_planes=True))
 
     def spread(self, on: Recorder, blocks: Blocks, s: core.Tensor, to: core.Epilogue) -> None:
         self._convolve(on, blocks, True, s, to)

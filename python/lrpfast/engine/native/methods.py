@@ -1,7 +1,8 @@
 """Which method computes a layer: measured figures, and the questions that they answer.
 
 Weights may be packed for convolution by definition ("dense"), for Winograd's algorithm, and for visiting only what is
-not zero: in general ("skip"), and on the way back to an image of few channels ("patch").
+not zero: in general ("skip"), and on the way back to an image of few channels ("patch"). Those of a convolution of an
+image in planes ("image") are by definition, too, but of one channel: those of the image are taps.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from lrpfast.engine.native.layout import BLOCK
 from lrpfast.engine.plan import Plan, Step
 from lrpfast.model.layers import Convolution, Layer, Shape, Weighted, Window
 
-Method: TypeAlias = Literal["dense", "winograd", "skip", "patch"]
+Method: TypeAlias = Literal["dense", "winograd", "skip", "patch", "image"]
 
 #: rows and columns; below, tiles that stick out and the transforms cost what the fewer multiplications save
 SMALLEST_FOR_WINOGRAD = 13

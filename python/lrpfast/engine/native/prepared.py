@@ -6,6 +6,7 @@ while they are in the cache, and what lies between them is not kept.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
@@ -13,11 +14,11 @@ import numpy as np
 
 from lrpfast import _native as core
 from lrpfast.engine.native.elementwise_maps import AffineMap, AverageMap, InterpolationMap, SumMap
-from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, fits_planes, window3
+from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, fits_planes, halo_in_planes, window3
 from lrpfast.engine.native.maps import IDENTITY, ConvolutionMap, LinearMap
 from lrpfast.engine.native.methods import roomy_nodes
-from lrpfast.engine.native.prepared_stack import PreparedStack, prepare_stack
-from lrpfast.engine.native.stacks import WHOLE, stacked
+from lrpfast.engine.native.prepared_stack import PreparedStack, denominator_of, prepare_stack
+from lrpfast.engine.native.stacks import WHOLE, Stack, stacked
 from lrpfast.engine.native.weights import PreparedWeights
 from lrpfast.engine.plan import Plan, Step
 from lrpfast.model.graph import Node
@@ -67,7 +68,7 @@ class Stage:
     margin: float = 0.0  # by which places of a pool may differ that show the same, in shares of the largest value there
     keeps_values: bool = False  # whether the values ahead of the pool are looked at later
     stacks: tuple[PreparedStack, ...] = ()
-    to_image: bool = False  # whether it hands relevance to the graph's input in planes
+    image: bool = False  # whether it reads the graph's input in planes, and hands relevance down so
 
     @property
     def step(self) -> Step:
@@ -110,6 +111,11 @@ class Prepared:
     places: dict[str, tuple[str, int]]  # value: the concatenation that holds it, and its first channel there
     stages: tuple[Stage, ...] = field(repr=False)
 
+    @property
+    def image(self) -> bool:
+        """Whether the graph's input is an image in planes."""
+        return any(stage.image for stage in self.stages)
+
 
 def prepare(
     plan: Plan,
@@ -138,7 +144,7 @@ def prepare(
         linear = stages[-1].linear
         if linear is not None:
             for name in step.node.inputs:
-                halos[name] |= linear.halo
+                halos[name] |= halo_in_planes(linear.halo) if stages[-1].image else linear.halo
     places = _places(plan, stages)
     for value, (whole, _) in places.items():  # a concatenation comes before the one that holds it
         halos[whole] |= halos[value]
@@ -180,21 +186,29 @@ def _stage(
             linear = _linear_map(node, weights, bench, ins[0], roomy)
             like_own = linear.bias(AS_IS) is None or all(group.bias != NOTHING for group in step.groups)
             found = stacked(step.groups, linear.together, linear.by_sign, step.positive_only and like_own)
-            to_image = _reads_image(step, plan, ins[0]) and all(linear.spreads_at_once(stack.blocks) for stack in found)
-            stacks = tuple(prepare_stack(stack, linear, bench, ins[0], to_image) for stack in found)
+            image = isinstance(linear, ConvolutionMap) and _reads_image(step, plan, linear, found)
+            stacks = tuple(prepare_stack(stack, linear, bench, ins[0], image) for stack in found)
             keeps = any(stack.takes_own for stack in stacks) or any(group.gate != "open" for group in step.groups)
-            linear.prepare(WHOLE, False)
+            if isinstance(linear, ConvolutionMap) and image:
+                linear.prepare_image()
+            else:
+                linear.prepare(WHOLE, False)
             if isinstance(step.rule, Gradient):
                 linear.prepare(WHOLE, True)
-            return replace(stage, linear=linear, stacks=stacks, keeps_values=keeps, to_image=to_image)
+            return replace(stage, linear=linear, stacks=stacks, keeps_values=keeps, image=image)
         case _:
             return stage
 
 
-def _reads_image(step: Step, plan: Plan, shape: Shape) -> bool:
-    """Whether it is the only reader of the graph's input, which fits into planes, and hands relevance down to it."""
+def _reads_image(step: Step, plan: Plan, linear: ConvolutionMap, stacks: Sequence[Stack]) -> bool:
+    """Whether a convolution is the only reader of the graph's input, an image that fits into planes, and goes back to
+    it with a few channels; denominators that are sums of their own over it read it in blocks.
+    """
     only = step.node.inputs == (plan.graph.input,) and plan.graph.consumers[plan.graph.input] == (step.node,)
-    return only and fits_planes(shape) and isinstance(step.rule, LinearRule) and not plan.composite.times_input
+    if not only or not linear.together or not fits_planes(linear.shape) or plan.composite.times_input:
+        return False
+    fits = all(linear.spreads_at_once(s.blocks) and denominator_of(s, linear) != "computed" for s in stacks)
+    return isinstance(step.rule, LinearRule) and fits
 
 
 def _continues(stage: Stage, step: Step, plan: Plan) -> bool:

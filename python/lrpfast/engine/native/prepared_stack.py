@@ -67,7 +67,7 @@ def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape, i
     flat = stack.is_flat and linear.together
     each = whole_blocks(out[0], len(stack.groups))
     channels = 1 if flat else len(stack.groups) * each
-    denominator = _denominator(stack, linear)
+    denominator = denominator_of(stack, linear)
     if denominator == "computed":
         linear.prepare(stack.free()[0], False)
     every = tuple(range(len(stack.parts)))
@@ -97,7 +97,7 @@ def prepare_stack(stack: Stack, linear: LinearMap, bench: Bench, shape: Shape, i
     )
 
 
-def _denominator(stack: Stack, linear: LinearMap) -> Denominator:
+def denominator_of(stack: Stack, linear: LinearMap) -> Denominator:
     """Where the denominators come from: if the layer's own values lack a constant only, from the forward pass."""
     shifted = any(isinstance(part, Shifted) for part in stack.parts)
     if shifted and stack.free() == (WHOLE, [AS_IS]) and not isinstance(linear.bias(AS_IS), core.Tensor):

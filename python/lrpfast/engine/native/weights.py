@@ -65,6 +65,8 @@ class PreparedWeights:
                 assert isinstance(self.layer, Convolution)
                 rows, columns = self.layer.window.kernel
                 return core.PatchWeights(weight, rows, columns, self.pool)
+            case "image":
+                return core.PackedWeights(weight.reshape(len(weight), 1, -1), 1, adjoint, None, self.pool)
             case "dense":
                 return core.PackedWeights(weight, self.groups, adjoint, for_negative, self.pool)
 
