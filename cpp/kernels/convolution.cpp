@@ -12,7 +12,8 @@
 //
 // Where signs choose the weights, both of a channel are loaded for the tile. Those of the source choose for a pixel,
 // those of the target lane by lane: 7 pixels x 1 block with AVX-512, as each takes a mask register, of which there
-// are 7.
+// are 7. Elsewhere choosing costs more than the multiply-add that it saves: a tile is computed with either weight, and
+// where the second one is chosen, its sum replaces the first.
 #include "ahead.h"
 #include "partial.h"
 
@@ -29,6 +30,10 @@ struct Next {
 template <Choice C>
 constexpr int kChoices = C == Choice::none ? 1 : 2;  // weights of a channel
 
+// Whether a tile is computed with either weight of a channel.
+template <Choice C>
+constexpr bool kEither = C == Choice::by_target && kLanes < kBlock;
+
 // What the channels of one block and tap add to the sums of a tile.
 template <int Pixels, int Width, Choice C>
 [[gnu::always_inline]] inline void add_channels(const float* x, const float* w, int channels, const long* in,
@@ -38,7 +43,7 @@ template <int Pixels, int Width, Choice C>
     vec row[Width], other[Width];
 #pragma GCC unroll 16
     for (int q = 0; q < Width; ++q) row[q] = load(w + q * kLanes);
-    if constexpr (C != Choice::none)
+    if constexpr (C != Choice::none && !kEither<C>)
 #pragma GCC unroll 16
       for (int q = 0; q < Width; ++q) other[q] = load(w + (Width + q) * kLanes);
 #pragma GCC unroll 16
@@ -46,7 +51,7 @@ template <int Pixels, int Width, Choice C>
       const vec value = splat(x[in[i]]);
 #pragma GCC unroll 16
       for (int q = 0; q < Width; ++q)
-        if constexpr (C == Choice::none)
+        if constexpr (C == Choice::none || kEither<C>)
           sums[i][q] += value * row[q];
         else
           sums[i][q] += value * ((C == Choice::by_source ? value : signs[i][q]) > 0 ? row[q] : other[q]);
@@ -55,17 +60,20 @@ template <int Pixels, int Width, Choice C>
 }
 
 template <int Pixels, int Panel, Choice C>
-void tile(const ConvolutionTask& task, const long* in, const long* out, const long* sign_pixels, Next& next) {
+void tile(const ConvolutionTask& task, const long* in, const long* out, const long* sign_pixels, bool second,
+          Next& next) {
   constexpr int kWidth = Panel * kVectors, kRow = Panel * kBlock * kChoices<C>;
   const int together = partial_blocks(task.tap_count);
-  const float *block = task.input, *weights = task.weights;
+  const float *block = task.input, *weights = task.weights + (second ? kRow / 2 : 0);
   for (int q = 0; q < Panel; ++q) next.output.fetch(q * task.destination.block);
   next.output.move_on();
+  const auto sign = [&](int i, int q) {
+    return load(task.signs + q / kVectors * task.sign_block + sign_pixels[i] + q % kVectors * kLanes);
+  };
   vec signs[Pixels][kWidth];
-  if constexpr (C == Choice::by_target)
+  if constexpr (C == Choice::by_target && !kEither<C>)
     for (int i = 0; i < Pixels; ++i)
-      for (int q = 0; q < kWidth; ++q)
-        signs[i][q] = load(task.signs + q / kVectors * task.sign_block + sign_pixels[i] + q % kVectors * kLanes);
+      for (int q = 0; q < kWidth; ++q) signs[i][q] = sign(i, q);
   for (int first = 0; first < task.blocks; first += together) {
     const int past = first + together < task.blocks ? first + together : task.blocks;
     vec sums[Pixels][kWidth]{};
@@ -83,9 +91,16 @@ void tile(const ConvolutionTask& task, const long* in, const long* out, const lo
 #pragma GCC unroll 8
     for (int i = 0; i < Pixels; ++i)
 #pragma GCC unroll 16
-      for (int q = 0; q < kWidth; ++q)
-        put_partial(task.output + q / kVectors * task.output_block + out[i] + q % kVectors * kLanes, sums[i][q],
-                    first == 0);
+      for (int q = 0; q < kWidth; ++q) {
+        float* to = task.output + q / kVectors * task.output_block + out[i] + q % kVectors * kLanes;
+        if constexpr (kEither<C>)
+          if (second) {
+            const vec sum = sums[i][q] + (first == 0 ? vec{} : load(to));
+            store(to, sign(i, q) > 0 ? load(to) : sum);
+            continue;
+          }
+        put_partial(to, sums[i][q], first == 0);
+      }
   }
   next.input.move_on();
 }
@@ -95,7 +110,8 @@ template <int Pixels, int Panel, Choice C>
 void tiles(const ConvolutionTask& task, const long* in, const long* out, const long* sign_pixels, int count,
            Next& next) {
   for (; count >= Pixels; count -= Pixels, in += Pixels, out += Pixels) {
-    tile<Pixels, Panel, C>(task, in, out, sign_pixels, next);
+    tile<Pixels, Panel, C>(task, in, out, sign_pixels, false, next);
+    if constexpr (kEither<C>) tile<Pixels, Panel, C>(task, in, out, sign_pixels, true, next);
     if constexpr (C == Choice::by_target) sign_pixels += Pixels;
   }
   if constexpr (Pixels > 1) {
@@ -108,16 +124,16 @@ constexpr int tile_pixels([[maybe_unused]] int panel, Choice choice) {
 #if defined(__AVX512F__)
   return panel == 4 ? 6 : choice == Choice::by_target || (panel == 3 && choice == Choice::by_source) ? 7 : 8;
 #elif defined(__AVX2__) || defined(__aarch64__)
-  return choice == Choice::none ? 6 : choice == Choice::by_source ? 4 : 3;
+  return choice == Choice::by_source ? 4 : 6;
 #else
-  return choice == Choice::none ? 2 : 1;
+  return choice == Choice::by_source ? 1 : 2;
 #endif
 }
 
 template <int Panel, Choice C>
 void panel_of(const ConvolutionTask& task) {
   constexpr int kPixels = tile_pixels(Panel, C);
-  const long count = (task.pixels + kPixels - 1) / kPixels;
+  const long count = (task.pixels + kPixels - 1) / kPixels * (kEither<C> ? 2 : 1);
   Next next{{task.next_weights, count * task.blocks},
             {task.next_input, count},
             {task.upcoming, count * task.blocks},
