@@ -175,6 +175,8 @@ def random_graph(rng: np.random.Generator) -> Graph:
     rank = pick(rng, (1, 2, 2, 3, 3, 3, 3, 4))
     sizes = (int(rng.integers(1, 22 if rank < 4 else 7)) for _ in range(rank - 1))
     first: Shape = (pick(rng, CHANNELS), *sizes)
+    if rng.random() < 0.2:  # an image that may be held in planes
+        first = (pick(rng, (1, 2, 3, 4, 6)), int(rng.integers(1, 22)), 16 * int(rng.integers(1, 4)))
     values: list[tuple[str, Shape]] = [("x", first)]
     nodes: list[Node] = []
     for number in range(int(rng.integers(1, 7))):
@@ -382,7 +384,7 @@ class _Operands:
         return None if self.rng.random() < 0.5 else self.floats(-(-channels // 16) * 16)
 
     def function(self) -> core.FunctionParameters:
-        kind = pick(self.rng, sorted(vars(core.Function)["__members__"]))
+        kind = pick(self.rng, sorted(core.Function.__members__))
         return core.FunctionParameters(getattr(core.Function, kind), 0.5, 0.3, -1.0, 1.0)
 
     def out_size(self, kernel: Any, strides: Any, before: Any) -> tuple[int, ...]:
@@ -396,12 +398,39 @@ def _convolve(o: _Operands) -> core.Step:
     before = tuple(int(o.rng.integers(0, side)) for side in kernel)
     groups = o.channels if o.rng.random() < 0.3 else 1
     outputs, adjoint = o.channels if groups > 1 else o.outputs, bool(o.rng.integers(2))
-    weights = core.PackedWeights(o.floats(outputs, o.channels // groups, math.prod(kernel)), o.number(groups), adjoint)
+    shape = (outputs, o.channels // groups, math.prod(kernel))
+    for_negative = o.floats(*shape) if groups == 1 and o.rng.random() < 0.3 else None
+    weights = core.PackedWeights(o.floats(*shape), o.number(groups), adjoint, for_negative)
     small = o.out_size(kernel, strides, before)
     window = o.window(kernel, strides, before)
     if adjoint:
         return core.convolve(weights, window, o.tensor(outputs, small), o.epilogue(o.channels, o.size))
     return core.convolve(weights, window, o.tensor(o.channels, o.size), o.epilogue(outputs, small))
+
+
+def _image(o: _Operands) -> core.Step:
+    """A convolution of an image in planes, or the way back to one."""
+    channels, (_, rows, columns) = int(o.rng.integers(1, 4)), o.size
+    kernel, width = tuple(int(side) for side in o.rng.integers(1, 4, 2)), 1 + columns % 2
+    o.size = (1, rows, 16 * width)
+    before = (0, *(int(o.rng.integers(0, side)) for side in kernel))
+    small = o.out_size((1, *kernel), (1, 1, 1), before)
+    planes = (o.number(channels), rows, width)
+    if o.rng.integers(2):
+        weights = core.PackedWeights(o.floats(o.outputs, 1, channels * math.prod(kernel)), 1, False)
+        epilogue, image = o.epilogue(o.outputs, small), core.Tensor(o.pool, o.samples, 16, planes, *[(0, 3, 1)] * 2)
+        image.load(o.floats(o.samples, 16, *planes), 1)
+        return core.convolve(weights, o.window((channels, *kernel), before=before), image, epilogue, not o.odd())
+    parts = int(o.rng.integers(1, 3))
+    targets = channels if parts == 1 else 16 * parts
+    w = o.floats(o.outputs, targets, math.prod(kernel))
+    w[:, [target for target in range(w.shape[1]) if target % 16 >= channels]] = 0
+    a, out = (o.tensor(16, planes) for _ in range(2))
+    handed = core.Contribution(a, out, bool(o.rng.integers(2)), [(1.0, 0.5, None)] * parts, not o.odd())
+    window, source = o.window((1, *kernel), before=before), o.tensor(o.outputs, small)
+    if o.rng.integers(2):
+        return core.patch(core.PatchWeights(w, *kernel), window, source, handed)
+    return core.convolve(core.PackedWeights(w, 1, True), window, source, handed)
 
 
 def _winograd(o: _Operands) -> core.Step:
@@ -498,6 +527,7 @@ def _moves(o: _Operands) -> core.Step:
 
 CALLS: dict[str, Callable[[_Operands], core.Step]] = {
     "convolve": _convolve,
+    "image": _image,
     "winograd": _winograd,
     "skip": _skip,
     "patch": _patch,
