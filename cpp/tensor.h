@@ -15,7 +15,7 @@ namespace lrpfast {
 
 using Size3 = std::array<int, 3>;  // plane, row, column
 
-inline int quotient_up(int a, int b) { return (a + b - 1) / b; }
+inline int quotient_up(int a, int b) { return a / b + (a % b > 0); }
 
 // Blocks that hold so many channels.
 inline int blocks_of(int channels) { return quotient_up(channels, kBlock); }
