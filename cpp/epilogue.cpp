@@ -300,7 +300,7 @@ Contribution::Contribution(Tensor a, Tensor out, bool accumulate, std::vector<Pa
       in_planes_(in_planes),
       parts_(std::move(parts)) {
   require(a_.channels == out_.channels && a_.size == out_.size && maps % a_.samples == 0, "a");
-  require(!parts_.empty(), "no part");
+  require(!parts_.empty(), "a number of parts that");
   require(!in_planes || (out_.channels == kBlock && out_.size[0] <= kBlock), "an image in planes that");
   for (Part& part : parts_) {
     if (!part.fixed) continue;

@@ -218,7 +218,7 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
         ),
     ),
     "several parts": (
-        "factors|channels",
+        "stacked parts",
         lambda: core.convolve(
             core.PackedWeights(numbers(16, 32, 1), 1, True, numbers(16, 32, 1)),
             window(),
@@ -227,7 +227,7 @@ REFUSED: dict[str, tuple[str, Callable[[], object]]] = {
         ),
     ),
     "an input of other channels": ("a", lambda: core.Contribution(empty(1, 32), empty(1, 16), False)),
-    "no part": ("part", lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [])),
+    "no part": ("parts", lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [])),
     "what is fixed of another shape": (
         "fixed",
         lambda: core.Contribution(empty(1, 16), empty(1, 16), False, [(1, 1, empty(2, 16))]),

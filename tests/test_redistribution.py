@@ -74,8 +74,9 @@ CASES = {
     "many inputs": Case(300, 40, (1, 17, 15)),
     "several explanations": Case(20, 50, (1, 31, 29), explanations=3),
     "two groups": Case(20, 50, (1, 31, 29), groups=2, explanations=2),
-    "by sign": Case(20, 50, (1, 31, 29)),
-    "two groups by sign": Case(72, 50, (1, 31, 29), groups=2),
+    "by sign": Case(20, 50, (1, 31, 29), by_sign=True),
+    "two groups by sign": Case(72, 50, (1, 31, 29), groups=2, by_sign=True),
+    "several explanations by sign": Case(20, 50, (1, 31, 29), explanations=3, by_sign=True),
     "two ways back": Case(20, 50, (1, 31, 29), ways=2),
     "denominators that are there": Case(20, 50, (1, 31, 29), is_given=True, groups=2),
 }
