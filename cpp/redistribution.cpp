@@ -28,18 +28,11 @@ class Redistribution {
     const int pixels = std::min(kPixels, kStripFloats / (quotient_->quotient_blocks() * kBlock));
     rows_ = std::clamp(pixels / width, 1, height);
     strips_ = quotient_up(height, rows_);
-    for (const WayBack& way : back_) {
-      signs_.emplace_back();
-      if (way.weights->choice != Choice::by_target) continue;
-      for (int y = 0; y < rows_; ++y)
-        for (int x = 0; x < width; ++x)
-          signs_.back().push_back(y * static_cast<long>(way.epilogue->factors()->row_stride) + x * kBlock);
-    }
-    for (int y = 0; y < rows_; ++y)
-      for (int x = 0; x < width; ++x) {
-        in_.push_back(y * static_cast<long>(source_.row_stride) + x * kBlock);
-        out_.push_back((static_cast<long>(y) * width + x) * kBlock);
-      }
+    in_ = pixels_of(source_.row_stride);
+    out_ = pixels_of(width * kBlock);
+    for (const WayBack& way : back_)
+      signs_.push_back(way.weights->choice == Choice::by_target ? pixels_of(way.epilogue->factors()->row_stride)
+                                                                : std::vector<long>{});
   }
 
   void run(int threads) const {
@@ -55,6 +48,14 @@ class Redistribution {
   }
 
  private:
+  // Where the pixels of a strip are in a map whose rows are so many floats apart.
+  std::vector<long> pixels_of(std::int64_t row) const {
+    std::vector<long> found;
+    for (int y = 0; y < rows_; ++y)
+      for (int x = 0; x < quotient_->size[2]; ++x) found.push_back(static_cast<long>(y * row) + x * kBlock);
+    return found;
+  }
+
   // Where the maps of a strip begin, and where its pixels are from there.
   struct Maps {
     const float* at;

@@ -133,52 +133,31 @@ def test_a_convolution_of_an_image_in_planes_is_that_of_one_in_blocks(
     np.testing.assert_allclose(found.store(THREADS), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
-def contribution(size: tuple[int, int, int] = (3, 5, 2), parts: int = 1) -> core.Contribution:
+def contribution(size: tuple[int, int, int] = (3, 5, 2)) -> core.Contribution:
     a, out = empty(1, 16, size), empty(1, 16, size)
-    return core.Contribution(a, out, False, [(1.0, 1.0, None)] * parts, True)
+    return core.Contribution(a, out, False, in_planes=True)
+
+
+def read(image: core.Tensor, kernel: core.Window, taps: int) -> core.Step:
+    packed = core.PackedWeights(np.ones((16, 1, taps), np.float32), 1, False)
+    return core.convolve(packed, kernel, image, stored(empty(1, 16, (1, 5, 32))), True)
+
+
+def back(channels: int, to: core.Epilogue) -> core.Step:
+    packed = core.PackedWeights(np.ones((16, channels, 1), np.float32), 1, True)
+    return core.convolve(packed, window(), empty(1, 16, (1, 5, 32)), to)
 
 
 WRONG: dict[str, tuple[str, Callable[[], object]]] = {
     "another layout": ("planes", lambda: core.Contribution(empty(1, 3), empty(1, 3), False, in_planes=True)),
     "more channels than a block": ("planes", lambda: contribution((17, 5, 2))),
-    "a dense map": (
-        "planes",
-        lambda: core.convolve(
-            core.PackedWeights(np.ones((16, 16, 1), np.float32), 1, True),
-            window(),
-            empty(1, 16, (1, 5, 32)),
-            contribution((16, 5, 2)),
-        ),
-    ),
+    "a dense map": ("planes", lambda: back(16, contribution((16, 5, 2)))),
+    "other channels": ("channels", lambda: back(3, contribution((4, 5, 2)))),
     "no map": ("planes", lambda: core.take_up([empty(1, 3, (1, 5, 32))], contribution())),
-    "blocks read as planes": (
-        "lanes",
-        lambda: core.convolve(
-            core.PackedWeights(np.ones((16, 1, 1), np.float32), 1, False),
-            window(),
-            empty(1, 3, (1, 5, 32)),
-            stored(empty(1, 16, (1, 5, 32))),
-            True,
-        ),
-    ),
+    "blocks read as planes": ("lanes", lambda: read(empty(1, 3, (1, 5, 32)), window(), 1)),
     "a halo narrower than the taps": (
         "beyond its halo",
-        lambda: core.convolve(
-            core.PackedWeights(np.ones((16, 1, 27), np.float32), 1, False),
-            window((3, 3, 3), before=(0, 1, 1)),
-            empty(1, 16, (3, 5, 2), (0, 1, 0), (0, 1, 0)),
-            stored(empty(1, 16, (1, 5, 32))),
-            True,
-        ),
-    ),
-    "other channels": (
-        "channels",
-        lambda: core.convolve(
-            core.PackedWeights(np.ones((16, 3, 1), np.float32), 1, True),
-            window(),
-            empty(1, 16, (1, 5, 32)),
-            contribution((4, 5, 2)),
-        ),
+        lambda: read(empty(1, 16, (3, 5, 2), (0, 1, 0), (0, 1, 0)), window((3, 3, 3), before=(0, 1, 1)), 27),
     ),
 }
 

@@ -9,7 +9,7 @@ from lrpfast import _native as core
 from lrpfast.engine.native.accounts import Account, Accounts, Columns
 from lrpfast.engine.native.elementwise_maps import SumMap
 from lrpfast.engine.native.forward import ForwardPass
-from lrpfast.engine.native.layout import Halo, Recorder, planes, size3
+from lrpfast.engine.native.layout import Halo, Recorder, size3
 from lrpfast.engine.native.maps import ConvolutionMap, LinearMap, Source, kept
 from lrpfast.engine.native.prepared import RELU_RULES, ROUNDING, Stage, only_moves
 from lrpfast.engine.native.prepared_stack import PreparedStack
@@ -84,7 +84,7 @@ class RelevancePass:
         """
         sizes: list[tuple[Shape, Halo]] = []
         for stage in self.forward.prepared.stages:
-            sizes += [(planes(shape) if stage.image else shape, Halo()) for shape in stage.in_shapes]
+            sizes += [(shape, Halo()) for shape in stage.held_shapes]
             if stage.linear is not None:
                 rest, halo = stage.linear.out_shape[1:], stage.linear.s_halo
                 kept = [stack for stack in stage.stacks if not _runs_in_strips(stage, stack)]
@@ -188,12 +188,12 @@ class Backward:
     def _targets(self) -> list[tuple[core.Tensor, bool]]:
         """Where relevance of each input is to go, and whether to add to what is there."""
         targets: list[tuple[core.Tensor, bool]] = []
-        for index, (name, shape) in enumerate(zip(self.stage.inputs, self.stage.in_shapes, strict=True)):
+        for index, (name, shape) in enumerate(zip(self.stage.inputs, self.stage.held_shapes, strict=True)):
             known = self.whole.known.get(name)
             if name in self.stage.inputs[:index]:
                 targets.append((targets[self.stage.inputs.index(name)][0], True))
             elif known is None:
-                targets.append((self._tensor(planes(shape) if self.stage.image else shape), False))
+                targets.append((self._tensor(shape), False))
             elif known.owned:
                 targets.append((known.tensor, True))
             else:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lrpfast import _native as core
 from lrpfast.engine.native.elementwise_maps import AffineMap, AverageMap, InterpolationMap, SumMap
-from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, fits_planes, halo_in_planes, window3
+from lrpfast.engine.native.layout import BLOCK, Bench, Halo, check_rank, fits_planes, halo_in_planes, planes, window3
 from lrpfast.engine.native.maps import IDENTITY, ConvolutionMap, LinearMap
 from lrpfast.engine.native.methods import roomy_nodes
 from lrpfast.engine.native.prepared_stack import PreparedStack, denominator_of, prepare_stack
@@ -91,6 +91,11 @@ class Stage:
         stacks = [prepared.stack for prepared in self.stacks]
         whole = len(stacks) == 1 and stacks[0].blocks == WHOLE and stacks[0].parts == (AS_IS,)
         return whole and self.stacks[0].denominator == "forward" and stacks[0].groups[0].gate == "open"
+
+    @property
+    def held_shapes(self) -> tuple[Shape, ...]:
+        """Shapes of the tensors that hold its inputs, or relevance of them."""
+        return tuple(planes(shape) if self.image else shape for shape in self.in_shapes)
 
     @property
     def channel_starts(self) -> list[int]:
